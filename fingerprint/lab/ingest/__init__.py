@@ -1,0 +1,1 @@
+"""Public sources -> labelled measurements; one module a source, found by its ``SOURCE`` and ``ingest``."""

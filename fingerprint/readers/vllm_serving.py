@@ -1,0 +1,285 @@
+"""The JSON that ``vllm bench serve`` saves, and what SGLang's ``bench_serving`` appends: one object a run."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, TextIO
+
+from fingerprint import chips, workloads
+from fingerprint.errors import FormatError, InputError
+from fingerprint.measurements import Measurements, from_columns
+from fingerprint.units import canonical_precision
+
+NAME = "vllm-serving"
+TITLE = "vLLM 'bench serve' result: JSON, or several runs as JSON Lines (SGLang bench_serving alike)"
+YIELDS = "token and request rates, time to first token, time per output token, inter-token and end-to-end latency"
+
+#: Rate -> quantity, unit. Old and new spellings.
+RATES: dict[str, tuple[str, str]] = {
+    "output_throughput": ("output_throughput", "token/s"),
+    "input_throughput": ("input_throughput", "token/s"),
+    "total_token_throughput": ("total_throughput", "token/s"),
+    "total_throughput": ("total_throughput", "token/s"),
+    "request_throughput": ("throughput", "request/s"),
+}
+
+#: Latency's name between its statistic and "_ms" -> quantity.
+LATENCIES: dict[str, str] = {
+    "ttft": "ttft",
+    "tpot": "tpot",
+    "itl": "itl",
+    "e2el": "e2e_latency",
+    "e2e_latency": "e2e_latency",
+    "latency": "e2e_latency",
+}
+
+_LATENCY = re.compile(rf"(mean|median|p\d{{1,2}}(?:\.\d+)?)_({'|'.join(LATENCIES)})_ms")
+
+#: Arrays of one entry a request, and whatever holds users' texts or the server's state: dropped while parsing.
+DROPPED = frozenset({"generated_texts", "input_lens", "output_lens", "ttfts", "itls", "errors", "start_times", "latencies",
+                     "server_info", "output_details", "raw_results"})  # fmt: skip
+
+#: Keys of the tools themselves. Any other was added with ``--metadata``: it may name the GPU.
+_OWN = frozenset({"date", "backend", "endpoint_type", "label", "model_id", "model", "tokenizer_id", "num_prompts", "best_of",
+                  "use_beam_search", "request_rate", "burstiness", "max_concurrency", "duration", "completed", "failed",
+                  "tag", "dataset_name", "dataset_path"})  # fmt: skip
+
+#: Keys whose value names hardware even if nobody knows the name.
+_HARDWARE = re.compile(r"(gpu|accelerator|device|hardware|hw|chip)(_?(name|type|model|sku))?", re.IGNORECASE)
+
+_NEXT = re.compile(r"\S")
+
+_PARALLEL = {
+    "tensor": ("tensor_parallel_size", "tensor_parallel", "tp_size", "tp"),
+    "pipeline": ("pipeline_parallel_size", "pipeline_parallel", "pp_size", "pp"),
+    "data": ("data_parallel_size", "data_parallel", "dp_size", "dp"),
+}
+
+#: What a checkpoint's name says: pattern -> arithmetic, weights. Four-bit weights may be widened before they multiply.
+_CHECKPOINTS = (
+    (re.compile(r"(?i)(nv|mx)?fp4"), ("", "fp4")),
+    (re.compile(r"(?i)awq|gptq-?int4|int4|w4a16|gptq(?!-?int8)"), ("", "int4")),
+    (re.compile(r"(?i)gptq-?int8|w8a16"), ("", "int8")),
+    (re.compile(r"(?i)fp8"), ("fp8", "")),
+    (re.compile(r"(?i)w8a8|int8"), ("int8", "")),
+)
+
+_TELLING = (
+    "request_throughput", "output_throughput", "total_token_throughput", "input_throughput", "total_input_tokens",
+    "total_output_tokens", "completed", "model_id", "tokenizer_id", "num_prompts", "request_rate", "max_concurrency",
+    "mean_ttft_ms", "mean_tpot_ms",
+)  # fmt: skip
+
+
+def sniff(head: str) -> float:
+    """Return how sure this is a serving result: how many of its keys the first object shows."""
+    text = head.lstrip("\ufeff \t\r\n")
+    if not text.startswith(("{", "[")) or '"tput_per_gpu"' in text:
+        return 0.0
+    if '"output_throughput"' not in text and not re.search(r'"(mean|median)_(ttft|tpot)_ms"', text):
+        return 0.0
+    return min(1.0, sum(f'"{key}"' in text for key in _TELLING) / 6.0)
+
+
+def read(text: TextIO, name: str) -> Measurements:
+    """Return the runs' figures; runs whose metadata name different hardware are different profiles.
+
+    Lengths are means over the completed requests. Without a stated ``max_concurrency`` the requests in flight are the
+    request rate times the mean end-to-end latency (Little's law). The accelerators are the product of the parallel sizes that
+    ``--metadata`` gives, else unknown.
+
+    Raises
+    ------
+    FormatError
+        For text that is no JSON of such runs.
+    InputError
+        For JSON cut short, a figure that is no number, or no completed request at all.
+    """
+    runs = list(_runs(text.read(), name))
+    names = [_hardware(run) for run in runs]
+    distinct = list(dict.fromkeys(names))
+    columns: dict[str, list[Any]] = {column: [] for column in _COLUMNS}
+    notes: list[str] = []
+    for number, (run, hardware) in enumerate(zip(runs, names, strict=True), start=1):
+        where = name if len(runs) == 1 else f"{name}, run {number}"
+        profile = name if len(distinct) == 1 else f"{name}:{distinct.index(hardware) + 1}"
+        setting = {"profile": profile, **_setting(run, where, notes)}
+        for quantity, unit, statistic, value in _figures(run, where):
+            row = {**setting, "quantity": quantity, "unit": unit, "statistic": statistic, "value": value}
+            for column, cells in columns.items():
+                cells.append(row.get(column))
+    if not columns["value"]:
+        raise InputError("holds no figure above zero: no request completed; run the benchmark again", name)
+    identity = {
+        (name if len(distinct) == 1 else f"{name}:{i + 1}"): hardware for i, hardware in enumerate(distinct) if hardware
+    }
+    return from_columns(columns, where=name, identity=identity, notes=dict.fromkeys(notes))
+
+
+_COLUMNS = (
+    "profile", "tool", "workload", "phase", "precision", "weight_precision", "kv_precision", "statistic", "scope",
+    "quantity", "unit", "accelerators", "concurrency", "input_tokens", "output_tokens", "value",
+)  # fmt: skip
+
+
+def _runs(text: str, name: str) -> Iterator[dict[str, Any]]:
+    """Yield the objects of a JSON document, of an array, or of several documents one after another."""
+    decoder = json.JSONDecoder(object_pairs_hook=_without_texts)
+    text = text.lstrip("\ufeff")
+    at, found = 0, 0
+    while gap := _NEXT.search(text, at):
+        try:
+            value, at = decoder.raw_decode(text, gap.start())
+        except json.JSONDecodeError as error:
+            place = f"{name}, line {error.lineno}"
+            if error.pos >= len(text.rstrip()) or "Unterminated" in error.msg:
+                raise InputError("is JSON cut short; save or copy the whole file again", place) from error
+            raise FormatError(f"is no JSON ({error.msg}); give the file that --save-result wrote", place) from error
+        except (RecursionError, ValueError) as error:
+            raise FormatError(
+                "is JSON nested too deeply, or with too long a number, for a serving result", name
+            ) from error
+        for run in value if isinstance(value, list) else [value]:
+            found += 1
+            if not isinstance(run, dict):
+                raise FormatError(f"holds {_kind(run)} where each run must be a JSON object", f"{name}, run {found}")
+            if not any(key in RATES or _LATENCY.fullmatch(key) for key in run):
+                raise FormatError(
+                    "holds none of a serving benchmark's figures (output_throughput, mean_ttft_ms …); "
+                    "give the file that 'vllm bench serve --save-result' wrote",
+                    f"{name}, run {found}",
+                )
+            yield run
+    if not found:
+        raise FormatError("holds no run; give the file that 'vllm bench serve --save-result' wrote", name)
+
+
+def _without_texts(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {key: value for key, value in pairs if key not in DROPPED}
+
+
+def _kind(value: object) -> str:
+    return {list: "a list", str: "a text", bool: "true or false", type(None): "null"}.get(type(value), "a number")
+
+
+def _figures(run: Mapping[str, Any], where: str) -> Iterator[tuple[str, str, str, float]]:
+    """Yield quantity, unit, statistic and value of each figure above zero; zero and NaN mean nothing was measured."""
+    for key in run:
+        if key in RATES:
+            quantity, unit = RATES[key]
+            statistic = ""
+        elif match := _LATENCY.fullmatch(key):
+            quantity, unit, statistic = LATENCIES[match[2]], "ms", match[1]
+        else:
+            continue
+        value = _number(run, key, where)
+        if value is not None and value < 0:
+            raise InputError(f"'{key}' is negative ({value:g}); a measured figure can't be", where)
+        if value:
+            yield quantity, unit, statistic, value
+
+
+def _number(run: Mapping[str, Any], key: str, where: str, *, strict: bool = True) -> float | None:
+    """Return a key's number (metadata are texts); None for missing, null and NaN."""
+    value = run.get(key)
+    if value is None or isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        if strict:
+            raise InputError(f"'{key}' must be a number, found {str(value)[:40]!r}", where) from None
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _setting(run: Mapping[str, Any], where: str, notes: list[str]) -> dict[str, Any]:
+    """Return what all figures of a run share."""
+    model = str(run.get("model_id") or run.get("model") or "")
+    known = workloads.resolve(model) if model else ""
+    if known is None:
+        notes.append(f"{where}: the model {model[:80]!r} is not known, so what its tokens cost is not either")
+        known = re.sub(r"[^a-z0-9.]+", "-", model.lower().rsplit("/", 1)[-1]).strip("-")
+    completed = _number(run, "completed", where)
+    asked = _number(run, "num_prompts", where, strict=False)
+    if completed is not None and asked is not None and completed < asked:
+        notes.append(f"{where}: {completed:.0f} of {asked:.0f} requests completed")
+    accept = _number(run, "accept_length", where, strict=False)
+    if accept is not None and accept > 1.0:
+        notes.append(
+            f"{where}: speculative decoding, {accept:.2g} tokens a step; times per token are shorter than a step"
+        )
+    accelerators = _accelerators(run, where)
+    if accelerators is None:
+        notes.append(
+            f"{where}: how many accelerators served is not in the file, so nothing follows per accelerator; "
+            "record it with --metadata tensor_parallel_size=N"
+        )
+    setting: dict[str, Any] = {
+        "tool": "serving",
+        "phase": "serve",
+        "scope": "system",
+        "workload": known,
+        "accelerators": accelerators,
+        "concurrency": _concurrency(run, where, completed),
+        **_precisions(run, model),
+    }
+    for column, keys in (
+        ("input_tokens", ("total_input_tokens",)),
+        ("output_tokens", ("total_output_tokens", "total_generated_tokens")),
+    ):
+        totals = [total for key in keys if (total := _number(run, key, where)) is not None]
+        setting[column] = totals[0] / completed if totals and completed else None
+    return setting
+
+
+def _accelerators(run: Mapping[str, Any], where: str) -> float | None:
+    sizes = [
+        next((size for key in keys if (size := _number(run, key, where, strict=False))), None)
+        for keys in _PARALLEL.values()
+    ]
+    given = [size for size in sizes if size is not None and size >= 1.0]
+    return math.prod(given) if given else None
+
+
+def _concurrency(run: Mapping[str, Any], where: str, completed: float | None) -> float | None:
+    stated = _number(run, "max_concurrency", where, strict=False)
+    if stated:
+        return stated
+    duration = _number(run, "duration", where)
+    mean = next(
+        (m for name in ("e2el", "e2e_latency", "latency") if (m := _number(run, f"mean_{name}_ms", where))), None
+    )
+    if mean is None:
+        first, step = _number(run, "mean_ttft_ms", where), _number(run, "mean_tpot_ms", where)
+        generated = _number(run, "total_output_tokens", where)
+        if first is not None and step is not None and generated is not None and completed:
+            mean = first + step * max(generated / completed - 1.0, 0.0)
+    return completed * mean / 1e3 / duration if completed and mean and duration else None
+
+
+def _precisions(run: Mapping[str, Any], model: str) -> dict[str, str]:
+    """Return the number formats that metadata or, failing them, the checkpoint's name tell."""
+    arithmetic, weights = next((pair for pattern, pair in _CHECKPOINTS if pattern.search(model)), ("", ""))
+    for key in ("precision", "dtype"):
+        arithmetic = canonical_precision(str(run.get(key) or "")) or arithmetic
+    quantised = str(run.get("quantization") or "")
+    arithmetic, weights = next(
+        (pair for pattern, pair in _CHECKPOINTS if pattern.search(quantised)), (arithmetic, weights)
+    )
+    cache = canonical_precision(str(run.get("kv_cache_dtype") or ""))
+    return {"precision": arithmetic, "weight_precision": weights, "kv_precision": cache}
+
+
+def _hardware(run: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of accelerators that the run's metadata hold."""
+    found = []
+    for key, value in run.items():
+        if isinstance(value, str) and 0 < len(value) <= 120 and key not in _OWN:
+            named = chips.resolve(value) is not None or chips.architecture_of_label(value) is not None
+            if named or _HARDWARE.fullmatch(key):
+                found.append(value)
+    return tuple(dict.fromkeys(found))

@@ -1,0 +1,31 @@
+"""Verdicts as CSV: one line a profile, for spreadsheets."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, TextIO
+
+from fingerprint.report.terminal import clean
+
+if TYPE_CHECKING:
+    from fingerprint.verdict import Verdict
+
+FIELDS = ("profile", "answer", "architecture", "probability", "prediction_set", "coverage", "rows_used", "identity_seen")
+
+
+def safe(text: str) -> str:
+    """Return text that no spreadsheet takes for a formula."""
+    text = clean(text, 400)
+    return "'" + text if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+
+
+def write(verdicts: Iterable[Verdict], stream: TextIO, header: bool) -> None:
+    """Write one line a verdict."""
+    writer = csv.writer(stream, lineterminator="\n")
+    if header:
+        writer.writerow(FIELDS)
+    for v in verdicts:
+        p = v.probabilities.get(v.architecture or "")
+        writer.writerow([safe(v.profile), v.answer, v.architecture or "", "" if p is None else f"{p:.4f}",
+                         " ".join(v.prediction_set), v.coverage, v.rows_used, safe("; ".join(v.identity_seen))])  # fmt: skip

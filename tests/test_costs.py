@@ -1,0 +1,207 @@
+"""What a figure implies, against arithmetic done by hand."""
+
+import numpy as np
+import pytest
+
+from fingerprint import workloads
+from fingerprint.costs import BUS_FACTOR, points
+from fingerprint.measurements import from_columns
+
+
+def implied(**row):
+    """The points of one row."""
+    return points(from_columns({name: [cell] for name, cell in row.items()}))
+
+
+def near(value):
+    return pytest.approx([value], rel=1e-12)
+
+
+def test_a_gemm_does_2mnk_operations_and_moves_its_three_matrices():
+    found = implied(tool="kernel", workload="gemm", precision="fp8", m=4096, n=8192, k=1024, quantity="latency", unit="us", value=100)
+    flops = 2 * 4096 * 8192 * 1024
+    assert found.flop_rate == near(flops / 100e-6)
+    # One byte an element in, two out.
+    moved = 4096 * 1024 + 1024 * 8192 + 2 * 4096 * 8192
+    assert found.byte_rate == near(moved / 100e-6)
+    assert found.intensity == near(flops / moved)
+    assert found.size == near(flops)
+
+
+def test_a_gemm_with_narrow_weights_reads_fewer_bytes():
+    found = implied(tool="kernel", workload="gemm", precision="bf16", weight_precision="int4", m=16, n=4096, k=4096,
+                    quantity="latency", unit="us", value=10)  # fmt: skip
+    assert found.byte_rate == near((2 * 16 * 4096 + 0.5 * 4096 * 4096 + 2 * 16 * 4096) / 10e-6)
+
+
+def test_a_published_rate_of_a_gemm_gives_its_traffic():
+    found = implied(tool="kernel", workload="gemm", precision="bf16", m=1024, n=1024, k=1024, quantity="compute_rate",
+                    unit="TFLOPS", value=500)  # fmt: skip
+    # Three square matrices of two bytes for 2 x 1024^3 operations: 1024 / 3 operations a byte.
+    assert found.flop_rate == near(500e12)
+    assert found.byte_rate == near(500e12 / (1024 / 3))
+
+
+def test_a_grouped_gemm_counts_every_group():
+    found = implied(tool="kernel", workload="grouped-gemm", precision="bf16", groups=8, m=64, n=128, k=256, quantity="latency",
+                    unit="ms", value=1)  # fmt: skip
+    assert found.flop_rate == near(8 * 2 * 64 * 128 * 256 / 1e-3)
+    assert found.byte_rate == near(8 * 2 * (64 * 256 + 256 * 128 + 64 * 128) / 1e-3)
+
+
+def test_causal_attention_does_half_the_square():
+    found = implied(tool="kernel", workload="attention-prefill", precision="bf16", batch=2, heads=32, kv_heads=8, head_dim=128,
+                    input_tokens=4096, quantity="latency", unit="ms", value=2)  # fmt: skip
+    # Two products of 2 x head_dim operations for each of the S^2 / 2 pairs.
+    assert found.flop_rate == near(2 * 32 * 4 * 128 * 4096**2 / 2 / 2e-3)
+    # Queries and outputs of 32 heads, keys and values of 8, two bytes each.
+    assert found.byte_rate == near(2 * 2 * 4096 * 128 * (2 * 32 + 2 * 8) / 2e-3)
+
+
+def test_attention_to_a_cached_prefix_sees_all_of_it():
+    found = implied(tool="kernel", workload="attention-prefill", precision="bf16", batch=1, heads=1, head_dim=64, input_tokens=100,
+                    context_tokens=300, quantity="latency", unit="ms", value=1)  # fmt: skip
+    assert found.flop_rate == near(4 * 64 * 100 * (100 / 2 + 200) / 1e-3)
+
+
+def test_decode_attention_reads_keys_and_values_once():
+    found = implied(tool="kernel", workload="attention-decode", kv_precision="fp8", batch=64, heads=32, kv_heads=8, head_dim=128,
+                    context_tokens=8192, input_tokens=1, quantity="latency", unit="us", value=500)  # fmt: skip
+    assert found.flop_rate == near(4 * 64 * 32 * 128 * 8192 / 500e-6)
+    assert found.byte_rate == near(2 * 64 * 8 * 128 * 8192 / 500e-6)
+
+
+def test_an_expert_layer_has_three_matrices_an_expert():
+    found = implied(tool="kernel", workload="moe", precision="fp8", m=1024, n=2048, k=7168, groups=32, experts_per_token=8,
+                    quantity="latency", unit="ms", value=3)  # fmt: skip
+    assert found.flop_rate == near(1024 * 8 * 6 * 2048 * 7168 / 3e-3)
+    assert found.byte_rate == near((32 * 3 * 2048 * 7168 + 2 * 1024 * 8 * 7168 * 2) / 3e-3)
+
+
+def test_few_tokens_touch_few_experts():
+    found = implied(tool="kernel", workload="moe", precision="fp8", m=1, n=2048, k=7168, groups=256, experts_per_token=8,
+                    quantity="latency", unit="ms", value=1)  # fmt: skip
+    assert found.byte_rate == near((8 * 3 * 2048 * 7168 + 2 * 8 * 7168 * 2) / 1e-3)
+
+
+@pytest.mark.parametrize(
+    "collective, ranks, factor",
+    [
+        ("all-reduce", 8, 2 * 7 / 8),
+        ("all-gather", 8, 7 / 8),
+        ("reduce-scatter", 16, 15 / 16),
+        ("all-to-all", 4, 3 / 4),
+        ("broadcast", 8, 1.0),
+        ("send-recv", 2, 1.0),
+    ],
+)
+def test_collectives_load_the_links_as_nccl_tests_counts(collective, ranks, factor):
+    row = {"tool": "collective", "workload": collective, "accelerators": ranks, "message_bytes": 2**30}
+    timed = implied(**row, quantity="latency", unit="ms", value=5)
+    assert timed.link_rate == near(2**30 / 5e-3 * factor)
+    assert implied(**row, quantity="algorithm_bandwidth", unit="GB/s", value=200).link_rate == near(200e9 * factor)
+    assert implied(**row, quantity="bus_bandwidth", unit="GB/s", value=200).link_rate == near(200e9)
+    assert timed.size == near(2**30)
+    assert np.isnan(timed.byte_rate).all()
+
+
+def test_every_bus_factor_is_at_most_two_and_none_for_one_rank():
+    for factor in BUS_FACTOR.values():
+        counts = np.array([2.0, 8.0, 1024.0])
+        assert (factor(counts) > 0).all()
+        assert (factor(counts) <= 2.0).all()
+
+
+def test_a_memory_test_is_a_byte_rate_and_a_host_copy_is_not():
+    assert implied(tool="stream", workload="stream-triad", quantity="bandwidth", unit="GB/s", value=3000).byte_rate == near(3e12)
+    for workload in ("host-copy", "cache-read", "peer-copy"):
+        assert np.isnan(implied(tool="stream", workload=workload, quantity="bandwidth", unit="GB/s", value=50).byte_rate).all()
+
+
+MODEL = {"workload": "a-model", "active_parameters": 10e9, "total_parameters": 40e9}
+
+
+def test_a_decode_step_reads_the_weights_that_its_batch_touches():
+    row = {**MODEL, "tool": "engine", "phase": "decode", "precision": "fp8", "accelerators": 2, "quantity": "tpot", "unit": "ms"}
+    alone = implied(**row, batch=1, value=10)
+    assert alone.byte_rate == near(10e9 / 10e-3 / 2)
+    assert alone.flop_rate == near(2 * 10e9 / 10e-3 / 2)
+    assert alone.weight_bytes == near(40e9 / 2)
+    # Two tokens that choose a quarter each at random leave 9/16 untouched; a thousand leave nothing.
+    assert implied(**row, batch=2, value=10).byte_rate == near(40e9 * 7 / 16 / 10e-3 / 2)
+    many = implied(**row, batch=1000, value=10)
+    assert many.byte_rate == near(40e9 / 10e-3 / 2)
+    assert many.flop_rate == near(1000 * 2 * 10e9 / 10e-3 / 2)
+
+
+def test_a_decode_step_also_reads_the_cache_of_a_known_model():
+    model = workloads.table()["llama-3.1-8b"]
+    found = implied(tool="engine", workload=model.id, phase="decode", precision="bf16", accelerators=1, batch=16,
+                    input_tokens=1000, output_tokens=200, quantity="tpot", unit="ms", value=20)  # fmt: skip
+    # Weights once, and for each sequence the prompt and on average half of the answer, two bytes an element.
+    moved = 2 * model.total_parameters + 16 * 2 * model.kv_elements_per_token * (1000 + 100)
+    assert found.byte_rate == near(moved / 20e-3)
+
+
+def test_generated_tokens_cost_their_prompts_too():
+    found = implied(**MODEL, tool="serving", phase="serve", precision="fp8", accelerators=4, input_tokens=300, output_tokens=100,
+                    concurrency=1, quantity="output_throughput", unit="tok/s", value=4000)  # fmt: skip
+    assert found.flop_rate == near(1000 * 2 * 10e9 * 4)
+    assert found.byte_rate == near(1000 * 10e9)
+
+
+def test_the_first_token_costs_the_prompt():
+    found = implied(**MODEL, tool="serving", phase="serve", accelerators=2, input_tokens=2000, quantity="ttft", unit="ms", value=500)
+    assert found.flop_rate == near(2 * 10e9 * 2000 / 0.5 / 2)
+
+
+def test_training_costs_six_operations_a_parameter_and_token():
+    row = {**MODEL, "tool": "training", "phase": "train", "accelerators": 64}
+    tokens = implied(**row, quantity="total_throughput", unit="tok/s", value=640_000)
+    assert tokens.flop_rate == near(6 * 10e9 * 10_000)
+    step = implied(**row, batch=512, input_tokens=4096, quantity="step_time", unit="s", value=8)
+    assert step.flop_rate == near(6 * 10e9 * 512 * 4096 / 8 / 64)
+    assert np.isnan(step.byte_rate).all()
+
+
+def test_a_whole_training_run_is_judged_by_its_accelerator_hours():
+    # 37 billion active parameters, 14.8 trillion tokens, 2.788 million hours.
+    found = implied(tool="training-run", workload="a-model", active_parameters=37e9, tokens=14.8e12,
+                    quantity="accelerator_hours", unit="h", value=2.788e6)  # fmt: skip
+    assert found.flop_rate == near(6 * 37e9 * 14.8e12 / (2.788e6 * 3600))
+
+
+def test_a_sample_costs_its_forward_pass_and_three_of_them_in_training():
+    flops = workloads.table()["resnet50"].flops_per_sample
+    served = implied(tool="mlperf-inference", phase="offline", workload="resnet50", precision="int8", accelerators=8,
+                     quantity="throughput", unit="samples/s", value=320_000)  # fmt: skip
+    assert served.flop_rate == near(40_000 * flops)
+    trained = implied(tool="training", phase="train", workload="resnet50", accelerators=8, quantity="throughput",
+                      unit="images/s", value=24_000)  # fmt: skip
+    assert trained.flop_rate == near(3_000 * 3 * flops)
+
+
+def test_an_mlperf_sample_of_a_language_model_is_as_long_as_its_data_set_says():
+    model = workloads.table()["llama-2-70b"]
+    found = implied(tool="mlperf-inference", phase="offline", workload=model.id, precision="fp8", accelerators=8,
+                    input_tokens=100, quantity="throughput", unit="samples/s", value=80)  # fmt: skip
+    assert found.flop_rate == near(10 * 2 * model.active_parameters * (100 + model.mlperf_output_tokens))
+
+
+def test_a_sum_over_an_unknown_number_of_accelerators_implies_nothing():
+    found = implied(**MODEL, tool="serving", phase="serve", quantity="output_throughput", unit="tok/s", value=4000)
+    assert np.isnan(found.flop_rate).all()
+    assert np.isnan(found.byte_rate).all()
+
+
+def test_a_figure_of_zero_implies_nothing_and_nothing_is_infinite():
+    for quantity, unit in (("latency", "s"), ("compute_rate", "FLOP/s")):
+        found = implied(tool="kernel", workload="gemm", m=64, n=64, k=64, quantity=quantity, unit=unit, value=0)
+        assert np.isnan(found.flop_rate).all()
+        assert np.isnan(found.byte_rate).all()
+
+
+def test_a_workload_nobody_knows_implies_no_arithmetic():
+    found = implied(tool="serving", phase="serve", workload="a model nobody knows", accelerators=1, quantity="output_throughput",
+                    unit="tok/s", value=100)  # fmt: skip
+    assert np.isnan(found.flop_rate).all()

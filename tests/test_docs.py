@@ -1,0 +1,187 @@
+"""What the documents say is so: blocks run, links lead somewhere, the command's reference is its --help.
+
+``python tests/test_docs.py`` writes docs/CLI.md and the answer that the README shows anew.
+"""
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from fingerprint import cli
+from fingerprint.measurements import COLUMNS
+from fingerprint.units import QUANTITIES, convert
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("datasets/*.md"), *ROOT.glob("models/*.md")])
+REFERENCE = ROOT / "docs" / "CLI.md"
+
+#: A marked block: "file: NAME" is written to that file, "runs" is run.
+MARKED = re.compile(r"<!-- (?:file: (?P<file>\S+)|runs) -->\n```(?P<kind>\w+)\n(?P<body>.*?)^```$", re.DOTALL | re.MULTILINE)
+COMMANDS = {"classify-profile": cli.classify_profile, "fingerprint": cli.fingerprint}
+
+
+def names(paths):
+    return [str(path.relative_to(ROOT)) for path in paths]
+
+
+RUNNABLE = [path for path in DOCUMENTS if MARKED.search(path.read_text(encoding="utf-8"))]
+
+
+def test_the_readme_and_the_format_have_blocks_that_run():
+    assert {"README.md", "docs/FORMAT.md"} <= set(names(RUNNABLE))
+
+
+@pytest.mark.parametrize("document", RUNNABLE, ids=names(RUNNABLE))
+def test_marked_blocks_run(document, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    known: dict[str, object] = {"__name__": "__main__"}
+    for block in MARKED.finditer(document.read_text(encoding="utf-8")):
+        if block["file"]:
+            Path(block["file"]).write_text(block["body"], encoding="utf-8")
+        elif block["kind"] == "python":
+            exec(compile(block["body"], f"{document.name}, python block", "exec"), known)  # noqa: S102  # that is what "runs" means
+        else:
+            assert block["kind"] == "console"
+            for line in console_lines(block["body"]):
+                program, *arguments = shlex.split(line)
+                result = CliRunner().invoke(COMMANDS[program], arguments)
+                assert (result.exit_code, result.stderr) == (0, ""), line
+                assert result.stdout
+
+
+def console_lines(body: str) -> list[str]:
+    lines = [line[2:] for line in body.splitlines() if line.startswith("$ ")]
+    assert lines, "a console block's commands begin with '$ '"
+    return lines
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=names(DOCUMENTS))
+def test_links_to_files_lead_somewhere(document):
+    text = re.sub(r"```.*?```", "", document.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for target in re.findall(r"\[[^\]]*\]\(([^)\s]+)\)", text):
+        if not re.match(r"[a-z]+:|#", target):
+            assert (document.parent / target.split("#")[0]).exists(), target
+
+
+def commands(command: click.Command, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    yield path, command
+    for name, sub in sorted(getattr(command, "commands", {}).items()):
+        yield from commands(sub, (*path, name))
+
+
+ALL = [found for name, top in COMMANDS.items() for found in commands(top, (name,))]
+
+
+def help_of(path: tuple[str, ...]) -> str:
+    result = CliRunner().invoke(COMMANDS[path[0]], [*path[1:], "--help"], prog_name=path[0], terminal_width=100)
+    assert result.exit_code == 0
+    return "\n".join(line.rstrip() for line in result.stdout.splitlines())
+
+
+def reference() -> str:
+    """Return docs/CLI.md."""
+    parts = ["# The commands\n\nEach command's `--help`, written by `python tests/test_docs.py`; do not edit by hand.\n"]
+    parts += [f"## {' '.join(path)}\n\n```text\n{help_of(path)}\n```\n" for path, _ in ALL]
+    return "\n".join(parts)
+
+
+def test_the_reference_is_what_help_says():
+    # Releases of click break lines in other places: words count.
+    written = REFERENCE.read_text(encoding="utf-8").split()
+    assert written == reference().split(), "docs/CLI.md is behind --help; write it anew with: python tests/test_docs.py"
+
+
+@pytest.mark.parametrize(("path", "command"), ALL, ids=[" ".join(path) for path, _ in ALL])
+def test_the_reference_names_every_command_and_option(path, command):
+    sections = re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", REFERENCE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    section = dict(sections)[" ".join(path)]
+    for parameter in command.get_params(click.Context(command)):
+        assert all(name in section.split() or f"{name}," in section.split() for name in parameter.opts
+                   if name.startswith("-")), parameter.opts  # fmt: skip
+
+
+def in_backticks(document: str) -> set[str]:
+    return set(re.findall(r"`([^`\n]+)`", (ROOT / "docs" / document).read_text(encoding="utf-8")))
+
+
+def test_the_format_names_every_column_and_quantity():
+    assert set(COLUMNS) | set(QUANTITIES) <= in_backticks("FORMAT.md")
+
+
+def test_every_spelling_of_a_unit_in_the_format_is_understood():
+    text = (ROOT / "docs" / "FORMAT.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| [^|]+ \| (`[^|]+`) \|$", text, re.MULTILINE)
+    seen = set()
+    for quantities, units in rows:
+        for quantity in set(re.findall(r"`(\w+)`", quantities)) & set(QUANTITIES):
+            seen.add(quantity)
+            for unit in re.findall(r"`([^`]+)`", units):
+                assert convert(quantity, unit), f"{quantity} in {unit}"
+    assert seen == set(QUANTITIES)
+
+
+def test_the_explanation_counts_right():
+    from fingerprint.features import RATIOS, REFERENCES
+    from fingerprint.regimes import MID_FLOPS, REGIMES, SKINNY_INTENSITY
+    from fingerprint.scorer import shipped
+    from fingerprint.verdict import LEAST_BITS, MOST_LEFT_OUT
+
+    text = " ".join((ROOT / "docs" / "HOW_IT_WORKS.md").read_text(encoding="utf-8").split())
+    for words in (f"one of {len(REGIMES)} regimes", f"{len(REFERENCES)} reference chips", f"{len(RATIOS)} ratios",
+                  f"The {len(shipped().classes)} classes", f"below {SKINNY_INTENSITY:g} FLOP a byte", f"within {LEAST_BITS:g} bits",
+                  f"below {MID_FLOPS / 1e9:g} GFLOP", f"more than {MOST_LEFT_OUT} figures"):  # fmt: skip
+        assert words in text, words
+
+
+def marked(name: str) -> str:
+    """Return what the README holds between the markers of a name."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    return text.split(f"<!-- {name} -->")[1].split(f"<!-- /{name} -->")[0]
+
+
+def test_the_readme_begins_with_a_file_that_is_there_and_then_the_tests():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    first, second = re.findall(r"```sh\n(.*?)\n```", text, re.DOTALL)[:2]
+    assert first in marked("first-command")
+    assert second in marked("test-command")
+    assert (ROOT / example()).is_file()
+    assert "\n" not in first
+    assert "\n" not in second
+
+
+def example() -> str:
+    """Return the file that the README's first command classifies."""
+    found = re.search(r"classify-profile (\S+)", marked("first-command"))
+    assert found
+    return found[1]
+
+
+def answer() -> str:
+    """Return the README's block with the answer about its example, at a width of 100."""
+    result = CliRunner().invoke(cli.classify_profile, [str(ROOT / example())], env={"COLUMNS": "100"})
+    assert result.exit_code == 0, result.stderr
+    return f"\n```text\n{result.stdout.rstrip()}\n```\n"
+
+
+def test_the_readme_shows_the_answer_that_is_given():
+    assert marked("example-output") == answer(), "the README's answer is old; write it anew with: python tests/test_docs.py"
+
+
+def test_the_readme_shows_figures_of_the_model_card():
+    card = (ROOT / "models" / "CARD.md").read_text(encoding="utf-8")
+    figures = re.findall(r"\d+\.\d{2,}", marked("figures"))
+    assert len(figures) >= 3
+    assert [f for f in figures if f not in card] == []
+
+
+if __name__ == "__main__":
+    REFERENCE.write_text(reference(), encoding="utf-8")
+    readme = ROOT / "README.md"
+    before, _, rest = readme.read_text(encoding="utf-8").partition("<!-- example-output -->")
+    after = rest.partition("<!-- /example-output -->")[2]
+    readme.write_text(f"{before}<!-- example-output -->{answer()}<!-- /example-output -->{after}", encoding="utf-8")
