@@ -5,6 +5,7 @@ Nothing but click is imported before it is needed, so that ``--help`` is instant
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import traceback
@@ -91,7 +92,7 @@ def _answers(files: tuple[str, ...], jobs: int, options: dict[str, Any]) -> Iter
 @click.option("--debug", is_flag=True, help="Show a traceback for a fault of this program.")
 @click.version_option(__version__, prog_name="classify-profile")
 @click.pass_context
-def classify_profile(ctx: click.Context, files: tuple[str, ...], as_json: bool, as_csv: bool, quiet: bool, jobs: int,
+def classify_profile(ctx: click.Context, /, files: tuple[str, ...], as_json: bool, as_csv: bool, quiet: bool, jobs: int,
                      debug: bool, **options: Any) -> None:  # fmt: skip
     """Tell which GPU architecture produced the figures in each FILE.
 
@@ -168,13 +169,13 @@ def chips(as_csv: bool) -> None:
     from fingerprint import chips as table
 
     if as_csv:
-        table.frame().to_csv(sys.stdout, index=False, lineterminator="\n")
+        table.frame().to_csv(sys.stdout, lineterminator="\n")
         return
     click.echo(f"{'chip':<22}{'class':<11}{'fp32':>8}{'16-bit':>8}{'8-bit':>8}{'4-bit':>8} TFLOP/s{'memory':>10} GB/s  twins")
     for chip in table.table().values():
         rates = [chip.peaks.get(p, float("nan")) / 1e12 for p in ("fp32", "fp16", "fp8", "fp4")]
-        rates[2] = rates[2] if rates[2] == rates[2] else chip.peaks.get("int8", float("nan")) / 1e12
-        cells = "".join(f"{r:8.0f}" if r == r else f"{'-':>8}" for r in rates)
+        rates[2] = chip.peaks.get("int8", float("nan")) / 1e12 if math.isnan(rates[2]) else rates[2]
+        cells = "".join(f"{'-':>8}" if math.isnan(r) else f"{r:8.0f}" for r in rates)
         twins = ", ".join(t for t in table.twins(chip.id) if t != chip.id)
         click.echo(f"{chip.id:<22}{chip.architecture:<11}{cells}        {chip.memory_bandwidth / 1e9:10.0f}       {twins}")
 

@@ -276,7 +276,8 @@ def _language_models(rows: _Rows, out: Points) -> None:
     together = np.where(np.isnan(rows.number("batch")), 1.0, rows.number("batch"))
     _put(out.flop_rate, prefill, per_token * rows.input * together / rows.value / rows.count)
     request = model & rows.unit.equals("request/s", "sample/s") & rows.measures("throughput")
-    _put(out.flop_rate, request, rows.rate * per_token * (rows.input + rows.output))
+    # A prompt of unknown length counts as none.
+    _put(out.flop_rate, request, rows.rate * per_token * (np.nan_to_num(rows.input) + rows.output))
     whole = model & rows.measures("e2e_latency", "latency") & rows.phase.equals("serve", "offline", "latency", "interactive", "")
     _put(out.flop_rate, whole, per_token * (rows.input + rows.output) * flight / rows.value / rows.count)
     _put(out.byte_rate, whole, rows.output * (touched + flight * cache) / rows.value / rows.count)

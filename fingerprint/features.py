@@ -187,7 +187,7 @@ def usable(table: Measurements) -> npt.NDArray[np.bool_]:
     told = np.zeros((len(REGIMES) + 1, len(CHANNELS)), dtype=bool)
     for name, reported in REPORTED.items():
         told[NUMBER[name], [CHANNELS.index(c) for c in reported if c in MEASURING]] = True
-    return (told[regime] & ~np.isnan(channels)).any(axis=1)
+    return np.asarray((told[regime] & ~np.isnan(channels)).any(axis=1), dtype=np.bool_)
 
 
 def vectors(table: Measurements) -> Floats:

@@ -137,7 +137,8 @@ def _canonical(quantity: str, lower: str, text: str) -> tuple[str, float] | None
         match = re.fullmatch(r"([kmgtp]i?|)(b|byte|bytes|bit|bits)(/s|/sec|ps|persecond)?", squeezed)
         if match is None or bool(match[3]) != (canonical == "B/s"):
             return None
-        bits = match[2].startswith("bit") or (match[2] == "b" and text.rstrip("/spec ").endswith("b") and "B" not in text)
+        # Gb/s and gbps are bits; an all-lower-case gb/s is somebody's careless GB/s.
+        bits = match[2].startswith("bit") or (match[2] == "b" and (match[3] == "ps" or text != lower) and "B" not in text)
         scale = _BINARY[match[1]] if match[1].endswith("i") else _PREFIX[match[1]]
         return canonical, scale / (8.0 if bits else 1.0)
     # The one prefix whose case decides: MW and MJ against mW and mJ.

@@ -26,9 +26,9 @@ def dataset_card(made: dict[str, Any], tables: dict[str, pd.DataFrame]) -> str:
         "# Dataset card", "",
         "Labelled measurements: one row is one figure that somebody published, with the chip that made it. Written by",
         "`fingerprint dataset build --raw DIR`; do not edit by hand.", "",
-        f"- **Rows**: {_count(made['rows_out'])} kept, {_count(made['rows_quarantined'])} quarantined with a reason, of "
-        f"{_count(made['rows_in'])} read after thinning. {_count(good['estimate'].sum())} of the kept rows are estimates: never "
-        "trained or tested on.",
+        (f"- **Rows**: {_count(made['rows_out'])} kept, {_count(made['rows_quarantined'])} quarantined with a reason, of "
+         f"{_count(made['rows_in'])} read after thinning. {_count(good['estimate'].sum())} of the kept rows are estimates: "
+         "never trained or tested on."),
         f"- **Checksum**: `{made['checksum']}`",
         "- **Columns**: those of `fingerprint.measurements` (SI units) and of `fingerprint.lab.ingest.labelled`.",
         "- **Labels**: the chip id of `chips.csv`, or a family (`H20`, `H100`, `A100`) where the variant is not published; empty",
