@@ -1,8 +1,14 @@
-"""The shipped model: vectors -> calibrated posterior and prediction sets, from plain arrays, without scikit-learn."""
+"""The shipped model: measurements -> calibrated posterior and prediction sets, from plain arrays, without scikit-learn.
+
+Two experts look at a profile. The *direct* one reads its vector: absolute rates, utilisations, ratios. It is best where
+such figures were seen before. The *matching* one holds every figure against every candidate chip's data sheet through the
+forward model and asks which chip fits; it knows no absolute rate and carries over to sources and chips it never saw. Their
+scores are added with weights fitted on sources that neither had seen.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -11,25 +17,58 @@ import numpy as np
 import numpy.typing as npt
 
 from fingerprint import storage
+from fingerprint.candidates import CHIP_NAMES, ROW_NAMES, Rows, candidates, rows_of
+from fingerprint.costs import points
 from fingerprint.errors import ModelError
-from fingerprint.features import feature_names
-from fingerprint.measurements import Floats
+from fingerprint.features import feature_names, vectors
+from fingerprint.forward import Residuals, match, match_names, residuals
+from fingerprint.measurements import Floats, Mask, Measurements
+from fingerprint.regimes import regimes
 from fingerprint.resources import path
 from fingerprint.trees import Forest
 
 #: Version of the stored layout; a loader reads its own version only.
-FORMAT = 1
+FORMAT = 2
+
+#: Architectures the model answers one by one; the rest are "other". A class needs several origins to be learned and tested.
+CLASSES: tuple[str, ...] = ("hopper", "blackwell", "h20", "ampere", "ada", "volta", "turing", "cdna2", "cdna3", "cdna4",
+                            "gaudi", "tpu", "other")  # fmt: skip
+
+Rowsets = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What the two experts say of n profiles, and how many figures each said it from.
+
+    Attributes
+    ----------
+    direct, matching : ndarray of shape (n, n_classes)
+        Log probabilities up to a constant.
+    figures : ndarray of shape (n,)
+        Figures that the matching expert had.
+    known : ndarray of shape (n,)
+        Entries of the vector that are known.
+    """
+
+    direct: Floats
+    matching: Floats
+    figures: Floats
+    known: Floats
+
+    def take(self, rows: npt.NDArray[Any]) -> Scores:
+        """Return the scores of some of the profiles."""
+        return Scores(*(getattr(self, f.name)[rows] for f in fields(self)))
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """How raw scores become probabilities, and how far a set must reach.
+    """How the experts' scores become probabilities, and how far a set must reach.
 
     Attributes
     ----------
-    sharpness : ndarray of shape (2,)
-        ``exp(a + b * log(known))`` multiplies the scores, where ``known`` is how many entries of a vector are known:
-        fewer figures deserve less trust.
+    trust : ndarray of shape (2, 2)
+        ``exp(a + b * (log(1 + figures) - 2))`` multiplies an expert's scores; a row an expert (direct, matching).
     bias : ndarray of shape (n_classes,)
         Added to the scores.
     floor : ndarray of shape (1,)
@@ -40,23 +79,25 @@ class Calibration:
         For each class, quantiles of ``1 - p(true class)`` on held-out sources, at evenly spaced levels from 0 to 1.
     """
 
-    sharpness: Floats
+    trust: Floats
     bias: Floats
     floor: Floats
     prior: Floats
     quantiles: Floats
 
-    def probabilities(self, scores: Floats, known: Floats) -> Floats:
+    def probabilities(self, scores: Scores) -> Floats:
         """Return calibrated probabilities, shape (n_rows, n_classes); the prior where nothing is known."""
-        sharp = np.exp(self.sharpness[0] + self.sharpness[1] * np.log(np.maximum(known, 1.0)))
-        z = scores * sharp[:, None] + self.bias
+        rich = np.log1p(scores.figures) - 2.0
+        z = self.bias + np.zeros_like(scores.direct)
+        for (a, b), expert in zip(self.trust, (scores.direct, scores.matching), strict=True):
+            z = z + expert * np.exp(a + b * rich)[:, None]
         z -= z.max(axis=1, keepdims=True)
         p = np.exp(z)
         p /= p.sum(axis=1, keepdims=True)
         p = (1.0 - self.floor[0]) * p + self.floor[0] * self.prior
-        return np.where((known > 0)[:, None], p, self.prior)
+        return np.where((scores.known > 0)[:, None], p, self.prior)
 
-    def sets(self, probabilities: Floats, coverage: float) -> npt.NDArray[np.bool_]:
+    def sets(self, probabilities: Floats, coverage: float) -> Mask:
         """Return which classes belong to each prediction set, shape (n_rows, n_classes).
 
         A class is in when its probability is as high as that of the given share of true profiles of that class from
@@ -69,34 +110,99 @@ class Calibration:
         return inside
 
 
+def class_scores(logits: npt.NDArray[np.floating[Any]], figures: Floats) -> Floats:
+    """Return log probabilities of the classes from one logit a candidate, candidates of a class added up.
+
+    A profile without a figure to match gets zeros.
+    """
+    z = np.where(np.isnan(logits), -np.inf, logits)
+    top = z.max(axis=1, keepdims=True)
+    each = np.exp(z - np.where(np.isfinite(top), top, 0.0))
+    each /= np.maximum(each.sum(axis=1, keepdims=True), 1e-300)
+    architecture = np.array([CLASSES.index(a if a in CLASSES else "other") for a in candidates().architecture])
+    total = np.stack([each[:, architecture == k].sum(axis=1) for k in range(len(CLASSES))], axis=1)
+    # A class without a candidate, or with hopeless ones, stays in the race by a millionth.
+    return np.where((figures > 0)[:, None], np.log(total + 1e-6), 0.0)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A table's rows as the matching expert sees them, worked out once, whatever profiles are then made of them.
+
+    ``place`` gives each row of the table its index in ``rows``, or -1.
+    """
+
+    rows: Rows
+    found: Residuals
+    place: Rowsets
+
+
+def visible(table: Measurements) -> tuple[Rows, Rowsets]:
+    """Return the rows that can be matched, and each table row's place among them (-1 for none)."""
+    implied = points(table)
+    rows = rows_of(table, implied, regimes(table, implied))
+    place = np.full(len(table), -1, dtype=np.int64)
+    place[rows.index] = np.arange(len(rows))
+    return rows, place
+
+
 @dataclass(frozen=True)
 class Model:
-    """A trained model: trees, calibration and what it was made from."""
+    """A trained model: three sets of trees, calibration, and what it was made from."""
 
     classes: tuple[str, ...]
-    forest: Forest
+    direct: Forest
+    forward: Forest
+    matching: Forest
     calibration: Calibration
     version: str
     data: str
 
-    def predict_proba(self, x: Floats) -> Floats:
-        """Return calibrated probabilities, shape (n_rows, n_classes), columns as in ``classes``."""
-        x = np.ascontiguousarray(x, dtype=np.float64)
-        return self.calibration.probabilities(self.forest.scores(x), known(x))
+    def look(self, table: Measurements) -> Seen:
+        """Return the table's rows against every candidate."""
+        rows, place = visible(table)
+        return Seen(rows, residuals(rows, lambda design: self.forward.scores(design)[:, 0]), place)
 
-    def predict_set(self, x: Floats, coverage: float = 0.9) -> npt.NDArray[np.bool_]:
-        """Return the prediction sets at the stated coverage."""
-        return self.calibration.sets(self.predict_proba(x), coverage)
+    def scores(self, table: Measurements, seen: Seen | None = None, row: Rowsets | None = None) -> Scores:
+        """Return what the experts say of each profile of a table.
+
+        Parameters
+        ----------
+        table : Measurements
+            One or more profiles.
+        seen : Seen, optional
+            Rows already looked at, if ``table`` was made of them.
+        row : ndarray of shape (len(table),), optional
+            Which row of the table that was looked at each row here is; by default the same.
+        """
+        x = vectors(table)
+        seen = seen or self.look(table)
+        place = seen.place if row is None else seen.place[row]
+        use = np.flatnonzero(place >= 0)
+        profile = table.profile_numbers().astype(np.int64)[use]
+        n = len(table.profiles)
+        figures = np.bincount(profile, minlength=n).astype(np.float64)
+        logits = np.empty((n, len(candidates().ids)))
+        step = 256
+        for start in range(0, n, step):
+            here = (profile >= start) & (profile < start + step)
+            size = min(step, n - start)
+            z = match(seen.found, seen.rows, place[use][here], profile[here] - start, size)
+            logits[start : start + size] = self.matching.scores(z.reshape(-1, z.shape[2]).astype(np.float64)).reshape(size, -1)
+        raw = self.direct.scores(x) if n else np.zeros((0, len(self.classes)))
+        known = (~np.isnan(x)).sum(axis=1).astype(np.float64)
+        return Scores(raw - raw.mean(axis=1, keepdims=True), class_scores(logits, figures), figures, known)
+
+    def predict_proba(self, table: Measurements) -> Floats:
+        """Return calibrated probabilities, shape (n_profiles, n_classes), columns as in ``classes``."""
+        return self.calibration.probabilities(self.scores(table))
 
     def save(self, file: Path) -> None:
         """Write the model as arrays with a JSON header."""
-        c = self.calibration
-        arrays = self.forest.arrays("forest") | {
-            f"calibration.{name}": np.asarray(getattr(c, name), dtype="<f8")
-            for name in ("sharpness", "bias", "floor", "prior", "quantiles")
-        }
-        header: dict[str, Any] = {"format": FORMAT, "classes": list(self.classes), "features": list(feature_names()),
-                                  "version": self.version, "data": self.data}  # fmt: skip
+        arrays = {k: v for name in _FORESTS for k, v in getattr(self, name).arrays(name).items()}
+        arrays |= {f"calibration.{f.name}": np.asarray(getattr(self.calibration, f.name), dtype="<f8") for f in fields(Calibration)}
+        header = {"format": FORMAT, "classes": list(self.classes), "columns": _columns(), "candidates": list(candidates().ids),
+                  "version": self.version, "data": self.data}  # fmt: skip
         storage.save(file, header, arrays)
 
     @classmethod
@@ -106,35 +212,36 @@ class Model:
         Raises
         ------
         ModelError
-            If the file is damaged, of another format, or made for other features than this program computes.
+            If the file is damaged, of another format, or made for other features or chips than this program knows.
         """
         header, arrays = storage.load(file)
         if header.get("format") != FORMAT:
             raise ModelError(f"{file.name} has the format {header.get('format')!r}, this program reads {FORMAT}")
-        if header.get("features") != list(feature_names()):
-            raise ModelError(f"{file.name} was made for other features; train again or use the version that made it")
-        missing = [name for name in ("classes", "version", "data") if name not in header]
-        if missing:
-            raise ModelError(f"{file.name} is damaged: its header lacks {', '.join(missing)}")
-        classes = tuple(map(str, header["classes"]))
-        forest = Forest.from_arrays(arrays, "forest", len(feature_names()))
+        if header.get("columns") != _columns() or header.get("candidates") != list(candidates().ids):
+            raise ModelError(f"{file.name} was made for other features or chips; train again or use the version that made it")
+        classes = header.get("classes")
+        if not isinstance(classes, list) or classes != list(CLASSES) or "version" not in header or "data" not in header:
+            raise ModelError(f"{file.name} is damaged: its header lacks classes, version or data")
+        forests = {name: Forest.from_arrays(arrays, name, len(columns)) for name, columns in _columns().items()}
         try:
-            calibration = Calibration(
-                *(arrays[f"calibration.{n}"] for n in ("sharpness", "bias", "floor", "prior", "quantiles"))
-            )
+            calibration = Calibration(*(arrays[f"calibration.{f.name}"] for f in fields(Calibration)))
         except KeyError as error:
             raise ModelError(f"{file.name} lacks the array {error}") from error
-        shapes = [a.shape for a in (calibration.sharpness, calibration.bias, calibration.floor, calibration.prior)]
-        if shapes != [(2,), (len(classes),), (1,), (len(classes),)] or len(forest.baseline) != len(classes):
-            raise ModelError(f"{file.name}: its calibration does not fit its {len(classes)} classes")
-        if calibration.quantiles.ndim != 2 or len(calibration.quantiles) != len(classes):
-            raise ModelError(f"{file.name}: its quantiles do not fit its {len(classes)} classes")
-        return cls(classes, forest, calibration, str(header["version"]), str(header["data"]))
+        k = len(classes)
+        shapes = [a.shape for a in (calibration.trust, calibration.bias, calibration.floor, calibration.prior)]
+        if shapes != [(2, 2), (k,), (1,), (k,)] or calibration.quantiles.ndim != 2 or len(calibration.quantiles) != k:
+            raise ModelError(f"{file.name}: its calibration does not fit its {k} classes")
+        if [len(forests[n].baseline) for n in _FORESTS] != [k, 1, 1]:
+            raise ModelError(f"{file.name}: its trees do not fit its {k} classes")
+        return cls(CLASSES, **forests, calibration=calibration, version=str(header["version"]), data=str(header["data"]))
 
 
-def known(x: Floats) -> Floats:
-    """Return how many entries of each vector are known."""
-    return np.asarray((~np.isnan(x)).sum(axis=1), dtype=np.float64)
+_FORESTS = ("direct", "forward", "matching")
+
+
+def _columns() -> dict[str, list[str]]:
+    """Names of the inputs of each forest."""
+    return {"direct": list(feature_names()), "forward": [*ROW_NAMES, *CHIP_NAMES], "matching": list(match_names())}
 
 
 @lru_cache(maxsize=1)

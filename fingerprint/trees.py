@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -74,6 +74,12 @@ class Forest:
             trees = np.flatnonzero(self.output == k)
             out[:, k] = np.add.accumulate(np.hstack([np.full((len(x), 1), self.baseline[k]), leaves[:, trees]]), axis=1)[:, -1]
         return out
+
+    def renumbered(self, number: npt.NDArray[np.int32]) -> Forest:
+        """Return the forest with each output ``k`` called ``number[k]``, a permutation."""
+        baseline = np.empty_like(self.baseline)
+        baseline[number] = self.baseline
+        return replace(self, output=number[self.output], baseline=baseline)
 
     def arrays(self, prefix: str) -> Arrays:
         """Return the arrays to store."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,9 +9,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from fingerprint.lab import holdout, metrics
-from fingerprint.lab.holdout import CLASSES, Heldout
+from fingerprint.lab.experts import classes_of
+from fingerprint.lab.holdout import Heldout, Say
 from fingerprint.lab.profiles import Corpus, Profiles, natural, training
 from fingerprint.measurements import Floats
+from fingerprint.scorer import CLASSES
 
 #: How the slices by richness are called in figures.json.
 SLICES = {"figure": "1 figure", "run": "one run", "tool": "one tool, at least 4 rows", "tools": "several tools"}
@@ -22,38 +23,35 @@ Labels = npt.NDArray[np.object_]
 Figures = list[dict[str, Any]]
 
 
-def by_source(corpus: Corpus, say: Callable[[str], None], seed: int = 0) -> Heldout:
+def by_source(corpus: Corpus, say: Say, seed: int = 0) -> Heldout:
     """Return answers with every origin held out in turn (in ten folds of whole origins)."""
     train, test = training(corpus, seed), natural(corpus, seed)
-    folds = holdout.balanced_folds(test.origin, holdout.classes_of(test.architecture))
-    place = dict(zip(test.origin, folds, strict=True))
-    train_fold = np.array([place[o] for o in train.origin], dtype=np.int64)
-    return holdout.run(train, test, train_fold, folds, say)
+    place = holdout.balanced_folds(test.origin, classes_of(test.architecture))
+    return holdout.run(corpus, train, test, corpus.frame["origin"].map(place).to_numpy(dtype=np.int64), say)
 
 
-def by_submitter(corpus: Corpus, say: Callable[[str], None], seed: int = 0) -> Heldout:
+def by_submitter(corpus: Corpus, say: Say, seed: int = 0) -> Heldout:
     """Return answers on MLPerf Inference with every submitter held out in turn (in five folds of whole submitters).
 
-    All other sources may be learned from, MLPerf Training by the same submitter may not.
+    MLPerf Training by the same submitter is held out with it; other sources are spread over the folds by origin.
     """
     train, test = training(corpus, seed), natural(corpus, seed)
-    mlperf = test.origin == "mlperf-inference"
-    folds = np.full(len(test), -1, dtype=np.int64)
-    folds[mlperf] = holdout.balanced_folds(
-        test.submitter[mlperf], holdout.classes_of(test.architecture)[mlperf], folds=5
-    )
-    place = dict(zip(test.submitter[mlperf], folds[mlperf], strict=True))
-    train_fold = np.array([place.get(s, -1) if s else -1 for s in train.submitter], dtype=np.int64)
-    return holdout.run(train, test, train_fold, folds, say)
+    mlperf = corpus.frame["origin"].str.startswith("mlperf")
+    unit = corpus.frame["origin"].mask(mlperf, "submitter " + corpus.frame["submitter"]).to_numpy(dtype=object)
+    first = np.array([r[0] for r in test.rows])
+    place = holdout.balanced_folds(unit[first], classes_of(test.architecture), folds=5)
+    row_fold = np.array([place[u] for u in unit], dtype=np.int64)
+    held = holdout.run(corpus, train, test, row_fold, say)
+    return held.take(held.test.origin == "mlperf-inference")
 
 
 def report(protocol: str, held: Heldout) -> Figures:
     """Return every figure of a protocol, by richness, for the model and the baselines."""
     out: Figures = []
-    p = held.probabilities()
+    p = held.probabilities
     sets = held.sets(COVERAGE)
     for kind, name in SLICES.items():
-        rows = (held.fold >= 0) & (held.test.kind == kind)
+        rows = (held.test.kind == kind)
         if rows.sum() >= 20:
             out += _slice(protocol, name, held, rows, p, sets)
     return out
@@ -133,15 +131,15 @@ def _answers(protocol: str, name: str, truth: Labels, answer: Labels, origin: La
 
 def confusions(held: Heldout, kind: str = "tool") -> pd.DataFrame:
     """Return the table of true class against answer for one richness."""
-    rows = (held.fold >= 0) & (held.test.kind == kind)
-    answer = np.asarray(CLASSES, dtype=object)[held.probabilities()[rows].argmax(axis=1)]
+    rows = (held.test.kind == kind)
+    answer = np.asarray(CLASSES, dtype=object)[held.probabilities[rows].argmax(axis=1)]
     return pd.crosstab(pd.Series(held.truth[rows], name="truth"), pd.Series(answer, name="answer"))
 
 
 def errors(held: Heldout, kind: str = "tool") -> pd.DataFrame:
     """Return one line a profile of one richness: where it came from, the truth, the answer and its probability."""
-    rows = (held.fold >= 0) & (held.test.kind == kind)
-    p = held.probabilities()[rows]
+    rows = (held.test.kind == kind)
+    p = held.probabilities[rows]
     part: Profiles = held.test.take(rows)
     return pd.DataFrame({"profile": part.name, "origin": part.origin, "chip": part.chip, "rows": part.size,
                          "truth": held.truth[rows], "answer": np.asarray(CLASSES, dtype=object)[p.argmax(axis=1)],

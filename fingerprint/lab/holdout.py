@@ -1,35 +1,29 @@
-"""Answers about profiles whose source, submitter or date the model has not seen."""
+"""Answers about profiles whose source or submitter the model has not seen."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from fingerprint.classifier import ArchitectureClassifier
-from fingerprint.lab import baselines, calibrating
-from fingerprint.lab.profiles import Profiles, balanced_weights
-from fingerprint.measurements import Floats
-from fingerprint.scorer import Calibration, known
-
-#: Architectures the model answers one by one; the rest are "other". A class needs several origins to be learned and tested.
-CLASSES: tuple[str, ...] = ("hopper", "blackwell", "h20", "ampere", "ada", "volta", "turing", "cdna2", "cdna3", "cdna4",
-                            "gaudi", "tpu", "other")  # fmt: skip
+from fingerprint.candidates import candidates
+from fingerprint.lab import baselines, calibrating, experts
+from fingerprint.lab.experts import Labels, Material, classes_of
+from fingerprint.lab.profiles import Corpus, Profiles, balanced_weights
+from fingerprint.measurements import Floats, Mask
+from fingerprint.scorer import CLASSES, Calibration, Scores, class_scores
 
 FOLDS = 10
-Labels = npt.NDArray[np.object_]
+Ints = npt.NDArray[np.int64]
+Say = Callable[[str], None]
 
 
-def classes_of(architecture: Labels) -> Labels:
-    """Return the model's class of each architecture."""
-    return np.array([a if a in CLASSES else "other" for a in architecture], dtype=object)
-
-
-def balanced_folds(group: Labels, label: Labels, folds: int = FOLDS) -> npt.NDArray[np.int64]:
-    """Return a fold number a profile, whole groups together, each fold with its share of every class.
+def balanced_folds(group: Labels, label: Labels, folds: int = FOLDS) -> dict[str, int]:
+    """Return a fold number for each group, each fold with its share of every class.
 
     Greedy from the largest group down: a group goes where it evens out the classes most. Every group is held out once,
     with the others of its fold: a harder test than one group at a time.
@@ -41,110 +35,113 @@ def balanced_folds(group: Labels, label: Labels, folds: int = FOLDS) -> npt.NDAr
     place = {}
     for name in order:
         cost = ((filled + counts.loc[name].to_numpy()) ** 2).sum(axis=1) - (filled**2).sum(axis=1)
-        place[name] = int(np.argmin(cost))
-        filled[place[name]] += counts.loc[name].to_numpy()
-    return np.array([place[g] for g in group], dtype=np.int64)
+        place[str(name)] = int(np.argmin(cost))
+        filled[place[str(name)]] += counts.loc[name].to_numpy()
+    return place
 
 
 @dataclass(frozen=True)
 class Heldout:
-    """Raw scores and answers about held-out profiles.
+    """Scores and answers about held-out profiles.
 
     Attributes
     ----------
-    scores : ndarray of shape (n, n_classes)
-        NaN rows were in no test fold.
+    scores : Scores
+        From experts that saw nothing of the profile's fold.
     fold : ndarray of shape (n,)
-        -1 where in no test fold.
+        Fold numbers.
     prototype, boosting : ndarray of shape (n,)
-        The baselines' answers on the same folds; ``usable`` says where the prototype rule had a figure.
+        The baselines' answers on the same folds ("" where not asked for); ``usable`` says where the prototype rule had a
+        figure.
     """
 
     test: Profiles
-    truth: Labels
-    scores: Floats
-    fold: npt.NDArray[np.int64]
+    scores: Scores
+    fold: Ints
     prototype: Labels
-    usable: npt.NDArray[np.bool_]
+    usable: Mask
     boosting: Labels
 
+    @cached_property
+    def truth(self) -> Labels:
+        """True classes."""
+        return classes_of(self.test.architecture)
+
+    @cached_property
     def probabilities(self) -> Floats:
-        """Return probabilities calibrated on the other folds only, shape (n, n_classes)."""
-        out = np.full(self.scores.shape, np.nan)
-        for fold, calibration in self.calibrations():
+        """Probabilities calibrated on the other folds only, shape (n, n_classes)."""
+        out = np.full((len(self.test), len(CLASSES)), np.nan)
+        for fold, calibration in self.calibrations.items():
             here = self.fold == fold
-            out[here] = calibration.probabilities(self.scores[here], known(self.test.x[here]))
+            out[here] = calibration.probabilities(self.scores.take(here))
         return out
 
-    def sets(self, coverage: float) -> npt.NDArray[np.bool_]:
+    def sets(self, coverage: float) -> Mask:
         """Return prediction sets whose limits come from the other folds only."""
-        p = self.probabilities()
-        out = np.zeros(p.shape, dtype=bool)
-        for fold, calibration in self.calibrations():
+        out = np.zeros(self.probabilities.shape, dtype=bool)
+        for fold, calibration in self.calibrations.items():
             here = self.fold == fold
-            out[here] = calibration.sets(p[here], coverage)
+            out[here] = calibration.sets(self.probabilities[here], coverage)
         return out
 
-    def calibrations(self) -> list[tuple[int, Calibration]]:
-        """Return each fold with the calibration fitted on all other folds."""
-        if "_calibrations" not in self.__dict__:
-            folds = sorted(set(self.fold[self.fold >= 0].tolist()))
-            found = [(f, self.calibrate((self.fold >= 0) & (self.fold != f))) for f in folds]
-            object.__setattr__(self, "_calibrations", found)
-        return list(self.__dict__["_calibrations"])
+    @cached_property
+    def calibrations(self) -> dict[int, Calibration]:
+        """Each fold with the calibration fitted on all other folds."""
+        return {int(f): self.calibrate(self.fold != f) for f in np.unique(self.fold)}
 
-    def calibrate(self, rows: npt.NDArray[np.bool_]) -> Calibration:
-        """Return the calibration fitted on some of the profiles."""
-        part = self.test.take(rows)
+    def calibrate(self, rows: Mask) -> Calibration:
+        """Return the calibration fitted on some of the profiles; each origin speaks with the root of its size."""
         truth = np.array([CLASSES.index(t) for t in self.truth[rows]], dtype=np.int64)
-        frame = pd.DataFrame({"o": part.origin, "y": truth, "k": part.kind})
+        frame = pd.DataFrame({"o": self.test.origin[rows], "y": truth, "k": self.test.kind[rows]})
         weight = 1.0 / np.sqrt(frame.groupby(["o", "y", "k"])["y"].transform("size").to_numpy(dtype=float))
-        return calibrating.fit(self.scores[rows], known(part.x), truth, weight, CLASSES)
+        return calibrating.fit(self.scores.take(rows), truth, weight)
+
+    def take(self, rows: Mask) -> Heldout:
+        """Return some of the profiles; calibrations are fitted anew on them."""
+        return Heldout(self.test.take(rows), self.scores.take(rows), self.fold[rows], self.prototype[rows],
+                       self.usable[rows], self.boosting[rows])  # fmt: skip
 
 
-def fit(train: Profiles, seed: int = 0) -> ArchitectureClassifier:
-    """Return the classifier fitted on sub-profiles."""
-    y = classes_of(train.architecture)
-    return ArchitectureClassifier(random_state=seed).fit(train.x, y, sample_weight=balanced_weights(train, CLASSES))
+def run(corpus: Corpus, train: Profiles, test: Profiles, row_fold: Ints, say: Say = lambda _: None,
+        with_baselines: bool = True) -> Heldout:  # fmt: skip
+    """Return answers about each test profile from experts that saw no row of its fold.
 
+    Parameters
+    ----------
+    row_fold : ndarray of shape (n_rows of the corpus,)
+        The fold of each row; all rows of a profile share it.
 
-def align(scores: Floats, present: Sequence[str]) -> Floats:
-    """Return scores with a column for every class; a class absent from training gets a low score."""
-    out = np.full((len(scores), len(CLASSES)), scores.min(axis=1, keepdims=True) - 3.0 if len(scores) else 0.0)
-    for k, name in enumerate(present):
-        out[:, CLASSES.index(name)] = scores[:, k]
-    return out
-
-
-def run(
-    train: Profiles,
-    test: Profiles,
-    train_fold: npt.NDArray[np.int64],
-    test_fold: npt.NDArray[np.int64],
-    say: Callable[[str], None] = lambda _: None,
-    with_baselines: bool = True,
-) -> Heldout:
-    """Return answers about each test profile from a model that saw no training profile of its fold.
-
-    A fold number of -1 keeps a test profile out of the test and a training profile in every training set; -2 keeps a
-    training profile out of all.
+    Notes
+    -----
+    The matching expert learns from residuals of forward models that each left out the *residual's* own fold, as stacking
+    does; the test profiles' residuals come from a forward model that left out the test fold.
     """
+    material = Material.of(corpus)
+    seen = experts.held_out_residuals(material, row_fold[material.rows.index], say)
+    train_fold = np.array([row_fold[r[0]] for r in train.rows])
+    test_fold = np.array([row_fold[r[0]] for r in test.rows])
+    found, figures = experts.matches(seen, train)
+    asked, test_figures = experts.matches(seen, test)
     n = len(test)
-    scores = np.full((n, len(CLASSES)), np.nan)
+    direct = np.zeros((n, len(CLASSES)))
+    logits = np.full((n, len(candidates().ids)), np.nan)
     prototype, boosting = np.full(n, "", dtype=object), np.full(n, "", dtype=object)
     usable = np.zeros(n, dtype=bool)
-    raw_train = baselines.raw_columns(train) if with_baselines else None
-    raw_test = baselines.raw_columns(test) if with_baselines else None
-    folds = sorted(set(test_fold[test_fold >= 0].tolist()))
-    for i, fold in enumerate(folds):
-        learn, ask = (train_fold != fold) & (train_fold != -2), test_fold == fold
-        part, asked = train.take(learn), test.take(ask)
-        model = fit(part)
-        scores[ask] = align(model.forest().scores(asked.x), list(model.classes_))
-        if raw_train is not None and raw_test is not None:
-            y, weight = classes_of(part.architecture), balanced_weights(part, CLASSES)
-            boosting[ask] = baselines.raw_boosting(raw_train[learn], list(y), weight, raw_test[ask])
-            answer, able = baselines.NearestPrototype().fit(part).predict(asked)
+    raw = (baselines.raw_columns(train), baselines.raw_columns(test)) if with_baselines else None
+    folds = np.unique(test_fold)
+    for fold in folds:
+        learn, ask = train_fold != fold, test_fold == fold
+        part, here = train.take(learn), test.take(ask)
+        model = experts.fit_direct(part)
+        direct[ask] = experts.align(model.forest().scores(here.x), model.classes_)
+        matching = experts.fit_matching(found, figures, train, learn)
+        logits[ask] = matching.decision_function(asked[ask].reshape(-1, asked.shape[2])).reshape(ask.sum(), -1)
+        if raw is not None:
+            weight = balanced_weights(part)
+            boosting[ask] = baselines.raw_boosting(raw[0][learn], list(classes_of(part.architecture)), weight, raw[1][ask])
+            answer, able = baselines.NearestPrototype().fit(part).predict(here)
             prototype[ask], usable[ask] = classes_of(answer), able
-        say(f"fold {i + 1} of {len(folds)}: learned from {learn.sum():,}, asked about {ask.sum():,} profiles")
-    return Heldout(test, classes_of(test.architecture), scores, test_fold, prototype, usable, boosting)
+        say(f"fold {fold + 1} of {len(folds)}: learned from {learn.sum():,}, asked about {ask.sum():,} profiles")
+    known = (~np.isnan(test.x)).sum(axis=1).astype(np.float64)
+    scores = Scores(direct, class_scores(logits, test_figures), test_figures, known)
+    return Heldout(test, scores, test_fold, prototype, usable, boosting)

@@ -154,7 +154,7 @@ def _sample(rows: Rows, most: int, rng: np.random.Generator) -> Rows:
     return rows if len(rows) <= most else np.sort(rng.choice(rows, most, replace=False))
 
 
-def training(corpus: Corpus, seed: int = 0, most_per_group: int = 24) -> Profiles:
+def training(corpus: Corpus, seed: int = 0, most_per_group: int = 16) -> Profiles:
     """Return sub-profiles of every size to learn from.
 
     From each profile, for each size it can fill: rows drawn within one tool, and (every other time) within one tool,
@@ -183,11 +183,11 @@ def training(corpus: Corpus, seed: int = 0, most_per_group: int = 24) -> Profile
     return Profiles(corpus, rows, np.full(len(rows), "training", dtype=object))
 
 
-def balanced_weights(profiles: Profiles, classes: Sequence[str]) -> Floats:
+def balanced_weights(profiles: Profiles) -> Floats:
     """Return weights that give each class, and within it each origin, a fair voice (square-root balancing)."""
     frame = pd.DataFrame({"y": profiles.architecture, "o": profiles.origin})
     weight = 1.0 / np.sqrt(frame.groupby(["y", "o"])["y"].transform("size").to_numpy(dtype=float))
     total = frame.assign(w=weight).groupby("y")["w"].sum()
     # A class of one small source must not shout: its total grows with the square root too.
     weight = weight / np.sqrt(frame["y"].map(total).to_numpy(dtype=float))
-    return np.asarray(weight * len(weight) / weight.sum() if len(classes) else weight)
+    return np.asarray(weight * len(weight) / weight.sum())

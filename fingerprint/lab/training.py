@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from fingerprint import __version__
-from fingerprint.lab import holdout
+from fingerprint.lab import experts, holdout
+from fingerprint.lab.experts import Material
 from fingerprint.lab.profiles import Corpus, natural, training
-from fingerprint.scorer import Model
-from fingerprint.trees import Forest
+from fingerprint.scorer import CLASSES, Model
+from fingerprint.trees import from_histogram_boosting
+
+#: Folds of whole origins that calibration is fitted on.
+FOLDS = 5
 
 
 def example_profiles(index: Path) -> set[str]:
@@ -23,7 +24,7 @@ def example_profiles(index: Path) -> set[str]:
     return set(frame["profile"].astype(str))
 
 
-def train(frame: pd.DataFrame, data: str, kept_out: set[str], say: Callable[[str], None] = lambda _: None) -> Model:
+def train(frame: pd.DataFrame, data: str, kept_out: set[str], say: holdout.Say = lambda _: None) -> Model:
     """Return the model of a labelled frame.
 
     Parameters
@@ -33,30 +34,25 @@ def train(frame: pd.DataFrame, data: str, kept_out: set[str], say: Callable[[str
     data : str
         Its checksum, stored in the model.
     kept_out : set of str
-        Profiles that neither trees nor calibration may see.
+        Profiles that neither experts nor calibration may see.
     """
     corpus = Corpus.of(frame[~frame["profile"].isin(kept_out)])
-    train_set, test_set = training(corpus), natural(corpus)
-    say(f"{len(corpus.frame):,} figures, {len(train_set):,} sub-profiles to learn from")
-    folds = holdout.balanced_folds(test_set.origin, holdout.classes_of(test_set.architecture))
-    place = dict(zip(test_set.origin, folds, strict=True))
-    held = holdout.run(train_set, test_set, _folds(train_set.origin, place), folds, say, with_baselines=False)
-    final = holdout.fit(train_set)
-    if tuple(final.classes_) != tuple(sorted(holdout.CLASSES)):
+    learn, ask = training(corpus), natural(corpus)
+    say(f"{len(corpus.frame):,} figures, {len(learn):,} sub-profiles to learn from")
+    place = holdout.balanced_folds(ask.origin, experts.classes_of(ask.architecture), FOLDS)
+    row_fold = corpus.frame["origin"].map(place).to_numpy(dtype=np.int64)
+    held = holdout.run(corpus, learn, ask, row_fold, say, with_baselines=False)
+    calibration = held.calibrate(np.ones(len(ask), dtype=bool))
+    material = Material.of(corpus)
+    everything = np.ones(len(material.rows), dtype=bool)
+    forward = from_histogram_boosting(experts.fit_forward(material, everything))
+    # The final matching expert learns, like those of the folds, from residuals that left the figure's own fold out.
+    seen = experts.held_out_residuals(material, row_fold[material.rows.index])
+    found, figures = experts.matches(seen, learn)
+    matching = from_histogram_boosting(experts.fit_matching(found, figures, learn, np.ones(len(learn), dtype=bool)))
+    direct = experts.fit_direct(learn)
+    if tuple(sorted(CLASSES)) != tuple(direct.classes_):
         raise ValueError("a class has no profile to learn from")
-    forest = final.forest()
-    order = [list(final.classes_).index(c) for c in holdout.CLASSES]
-    forest = reorder(forest, order)
-    return Model(holdout.CLASSES, forest, held.calibrate(held.fold >= 0), __version__, data)
-
-
-def _folds(origin: npt.NDArray[np.object_], place: Mapping[str, int]) -> npt.NDArray[np.int64]:
-    """Return each sub-profile's fold; -1 (in every training set) where no test profile shares its origin."""
-    return np.array([place.get(o, -1) for o in origin], dtype=np.int64)
-
-
-def reorder(forest: Forest, order: Sequence[int]) -> Forest:
-    """Return the forest with its outputs in another order: ``order[new] = old``."""
-    new = np.empty(len(order), dtype="<i4")
-    new[order] = np.arange(len(order))
-    return dataclasses.replace(forest, output=new[forest.output], baseline=forest.baseline[list(order)])
+    order = np.array([CLASSES.index(c) for c in direct.classes_], dtype="<i4")
+    say("done")
+    return Model(CLASSES, direct.forest().renumbered(order), forward, matching, calibration, __version__, data)

@@ -1,0 +1,209 @@
+"""Every row held against every candidate chip: how near to its ceiling would the figure have come there?
+
+The forward model predicts that nearness from the work and the data sheet; what it predicts for the true chip is what was
+measured, and for others it is not. Only the *figure given the circumstances* is judged, never the circumstances: batch
+grids, precisions and counts can't give a chip away.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from fingerprint import chips, workloads
+from fingerprint.costs import Points, element_bytes
+from fingerprint.measurements import Floats, Measurements
+from fingerprint.regimes import NUMBER, REGIMES
+
+#: Precisions a peak is looked up by; "" is not stated and counts as 16-bit.
+_PRECISIONS = ("fp64", "fp32", "tf32", "bf16", "fp16", "int8", "fp8", "fp4", "int4", "", "unstated-8")
+_WIDER = {"unstated-8": "int8", "fp4": "fp8", "fp8": "fp16", "int8": "fp16", "tf32": "fp32", "bf16": "fp16", "int4": "fp16", "": "fp16", "fp16": "fp32"}
+
+#: What a row descriptor holds, in order.
+ROW_NAMES: tuple[str, ...] = ("regime", "bits", "size", "weights", "input", "output", "intensity", "accelerators", "work", "statistic")
+
+#: What a chip adds to it, in order.
+CHIP_NAMES: tuple[str, ...] = ("peak", "bandwidth", "over_ridge", "ideal_time", "eight_bit", "four_bit", "vector", "vendor", "native")
+
+#: Inference on images, sentences and the like runs in 8 bits where a chip can and nobody says otherwise (MLPerf's habit).
+_EIGHT_BIT_REGIMES = ("vision", "encoder", "speech", "diffusion", "recommender")
+
+_STATISTICS = {"": 0.0, "mean": 0.0, "median": 0.0, "min": -1.0, "p90": 1.0, "p95": 1.0, "p99": 2.0, "max": 2.0}
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Data-sheet figures of the candidate chips, side by side (log10, SI)."""
+
+    ids: tuple[str, ...]
+    architecture: tuple[str, ...]
+    peaks: dict[str, Floats]
+    bandwidth: Floats
+    link: Floats
+    power: Floats
+    vendor: Floats
+    native: dict[str, Floats]
+
+
+def _peak(chip: chips.Chip, precision: str) -> float:
+    while precision not in chip.peaks and precision in _WIDER:
+        precision = _WIDER[precision]
+    return chip.peaks.get(precision, float("nan"))
+
+
+@lru_cache(maxsize=1)
+def candidates() -> Candidates:
+    """Return the chips with a known 16-bit or FP32 rate and bandwidth, one of each group of twins."""
+    firsts: dict[str, chips.Chip] = {}
+    for chip in chips.table().values():
+        if _peak(chip, "fp16") > 0 and chip.memory_bandwidth > 0:
+            firsts.setdefault(chip.twin_group or chip.id, chip)
+    table = list(firsts.values())
+    vendors = {"NVIDIA": 0.0, "AMD": 1.0}
+    with np.errstate(all="ignore"):
+        return Candidates(
+            tuple(c.id for c in table),
+            tuple(c.architecture for c in table),
+            {p: np.log10([_peak(c, p) for c in table]) for p in _PRECISIONS},
+            np.log10([c.memory_bandwidth for c in table]),
+            np.log10([c.link_bandwidth / 2.0 if c.link_bandwidth > 0 else 32e9 for c in table]),
+            np.log10([c.board_power for c in table]),
+            np.array([vendors.get(c.vendor, 2.0) for c in table]),
+            {p: np.array([float(p in c.peaks or p in ("", "unstated-8", "int4")) for c in table]) for p in _PRECISIONS},
+        )
+
+
+@lru_cache(maxsize=4096)
+def numbers(label: str) -> tuple[int, ...]:
+    """Return the candidates that a chip id or family may mean, twins standing for one another; () for an unknown label."""
+    wanted = {t for m in chips.members(label) for t in chips.twins(m)}
+    return tuple(i for i, c in enumerate(candidates().ids) if c in wanted)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows that can be held against a chip.
+
+    Attributes
+    ----------
+    index : ndarray of shape (n,)
+        Row numbers in the table.
+    describe : ndarray of shape (n, len(ROW_NAMES))
+        What the work was.
+    flops, bytes, link, power : ndarray of shape (n,)
+        log10 of the rates a row implies; NaN where it says nothing of that kind.
+    precision : ndarray of shape (n,)
+        Index into the precisions a peak is looked up by.
+    """
+
+    index: npt.NDArray[np.int64]
+    describe: Floats
+    flops: Floats
+    bytes: Floats
+    link: Floats
+    power: Floats
+    precision: npt.NDArray[np.int64]
+
+    def take(self, chosen: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> Rows:
+        """Return the chosen rows."""
+        return Rows(*(getattr(self, f)[chosen] for f in ("index", "describe", "flops", "bytes", "link", "power", "precision")))
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+
+def rows_of(table: Measurements, implied: Points, regime: npt.NDArray[np.int16]) -> Rows:
+    """Return the rows of a table that imply a rate of some kind."""
+    with np.errstate(all="ignore"):
+        flops, moved, link = np.log10(implied.flop_rate), np.log10(implied.byte_rate), np.log10(implied.link_rate)
+        power = np.where(table.word("quantity").equals("power"), np.log10(table.per_accelerator()), np.nan)
+        size, weights = np.log10(implied.size), np.log10(implied.weight_bytes)
+        lengths = [np.log10(table.number(c)) for c in ("input_tokens", "output_tokens")]
+        count = np.log10(table.accelerator_count())
+        work = np.log10(table.word("workload").map(_work()))
+    cached = np.isin(regime, [NUMBER["cache"], NUMBER["host"]])
+    link[~np.isin(regime, [NUMBER["collective"], NUMBER["point-to-point"]])] = np.nan
+    bits = 8.0 * element_bytes(table.word("precision"), np.nan)
+    statistic = table.word("statistic").map(_STATISTICS, missing=0.0)
+    describe = np.stack([regime.astype(float), bits, size, weights, *lengths, flops - moved, count, work, statistic], axis=1)
+    describe[~np.isfinite(describe)] = np.nan
+    told = ~np.isnan(flops) | ~np.isnan(moved) | ~np.isnan(link) | ~np.isnan(power)
+    index = np.flatnonzero(told & (regime >= 0) & ~cached)
+    words = table.word("precision")
+    unstated = _PRECISIONS.index("")
+    precision = np.array([_PRECISIONS.index(w) if w in _PRECISIONS else unstated for w in words.words] or [0])[words.codes]
+    eight = np.isin(regime, [NUMBER[r] for r in _EIGHT_BIT_REGIMES])
+    precision = np.where(eight & (precision == unstated), _PRECISIONS.index("unstated-8"), precision)
+    return Rows(index, describe[index], flops[index], moved[index], link[index], power[index], precision[index].astype(np.int64))
+
+
+@lru_cache(maxsize=1)
+def _work() -> dict[str, float]:
+    """FLOPs a sample or a token of each workload: what tells its efficiency apart from its neighbours'."""
+    out = {}
+    for name, model in workloads.table().items():
+        cost = model.flops_per_sample if model.flops_per_sample > 0 else 2.0 * model.active_parameters
+        out[name] = cost
+    return out
+
+
+def native(precision: npt.NDArray[np.int64]) -> Floats:
+    """Return 1 where a candidate has a unit for the row's precision, else 0; shape (n, n_candidates).
+
+    Arithmetic without a unit of its own is done in a wider one, at a cost.
+    """
+    return np.stack([candidates().native[p] for p in _PRECISIONS])[precision]
+
+
+def pairs(rows: Rows, chip: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Return the design and the nearness to the ceiling of each row on its chip.
+
+    Parameters
+    ----------
+    rows : Rows
+        n rows.
+    chip : ndarray of shape (n,)
+        A candidate's number for each row.
+
+    Returns
+    -------
+    design : ndarray of shape (n, len(ROW_NAMES) + len(CHIP_NAMES))
+    near : ndarray of shape (n,)
+        log10 of achieved over ceiling: the larger of arithmetic and memory, or link, or power.
+    """
+    known = candidates()
+    by_precision = np.stack([known.peaks[p] for p in _PRECISIONS])
+    peak = by_precision[rows.precision, chip]
+    suits = native(rows.precision)[np.arange(len(rows)), chip]
+    sixteen = known.peaks["fp16"][chip]
+    bandwidth = known.bandwidth[chip]
+    roof = np.fmax(rows.flops - peak, rows.bytes - bandwidth)
+    near = np.where(np.isnan(roof), rows.link - known.link[chip], roof)
+    near = np.where(np.isnan(near), rows.power - known.power[chip], near)
+    # A link's or a board's figure has its own ceiling in the place of the peak.
+    ceiling = np.where(np.isnan(roof), np.where(np.isnan(rows.link), known.power[chip], known.link[chip]), peak)
+    over_ridge = rows.describe[:, ROW_NAMES.index("intensity")] - (peak - bandwidth)
+    ideal = rows.describe[:, ROW_NAMES.index("size")] - ceiling
+    sheet = [ceiling, bandwidth, over_ridge, ideal, known.peaks["fp8"][chip] - sixteen, known.peaks["fp4"][chip] - sixteen,
+             known.peaks["fp32"][chip] - sixteen, known.vendor[chip], suits]  # fmt: skip
+    return np.column_stack([rows.describe, *sheet]), near
+
+
+#: Regimes whose figures share a software stack's efficiency: offsets are thought of by these groups.
+GROUPS: dict[str, tuple[str, ...]] = {
+    "compute": ("gemm-fp64", "gemm-fp32", "gemm-tf32", "gemm-16", "gemm-8", "gemm-4", "gemm-unstated", "attention-prefill"),
+    "small": ("gemm-mid", "gemm-skinny", "attention-decode", "moe"),
+    "memory": ("elementwise", "memory"),
+    "link": ("collective", "point-to-point"),
+    "prompt": ("prefill", "first-token"),
+    "decode": ("decode-step", "decode"),
+    "served": ("serve", "offline", "request", "interactive"),
+    "samples": ("vision", "encoder", "speech", "diffusion", "recommender"),
+    "training": ("train-llm", "train-other", "train-rate", "training-run"),
+    "power": ("power", "power-idle", "energy", "cache", "host"),
+}
+
+GROUP_OF_REGIME: npt.NDArray[np.int64] = np.array([next(i for i, members in enumerate(GROUPS.values()) if r in members) for r in REGIMES])

@@ -1,0 +1,146 @@
+"""Fits the model's parts: the forward regression, the matching classifier, the direct classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+from fingerprint.candidates import Rows, candidates, numbers, pairs
+from fingerprint.classifier import ArchitectureClassifier
+from fingerprint.forward import Residuals, match, residuals
+from fingerprint.lab.profiles import Corpus, Profiles, balanced_weights
+from fingerprint.measurements import Floats
+from fingerprint.scorer import CLASSES, Seen, visible
+
+#: Rows of one origin and chip that the forward model learns from at most.
+MOST_ROWS = 3000
+
+#: Nearness below which a figure says nothing of the chip (a ten-thousandth of its ceiling): a broken or idle run.
+FARTHEST = -4.0
+
+#: Wrong candidates that each profile is shown beside the right one.
+WRONG = 14
+
+Labels = npt.NDArray[np.object_]
+Ints = npt.NDArray[np.int64]
+
+#: Labels of one die that name no chip (ROCm's tables print only the architecture): any of its chips is right.
+_ANY_OF_ARCHITECTURE = ("cdna3", "cdna4")
+
+
+def classes_of(architecture: Labels) -> Labels:
+    """Return the model's class of each architecture."""
+    return np.array([a if a in CLASSES else "other" for a in architecture], dtype=object)
+
+
+def right_candidates(chip: str, architecture: str) -> tuple[int, ...]:
+    """Return the candidates that a label may mean; () where it names none of them."""
+    if not chip and architecture in _ANY_OF_ARCHITECTURE:
+        return tuple(i for i, a in enumerate(candidates().architecture) if a == architecture)
+    return numbers(chip) if chip else ()
+
+
+@dataclass(frozen=True)
+class Material:
+    """A corpus as the forward model sees it: its rows, each with the number of its true chip (-1 for unknown)."""
+
+    rows: Rows
+    place: Ints
+    chip: Ints
+    weight: Floats
+    chosen: npt.NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, corpus: Corpus, seed: int = 0) -> Material:
+        """Return the material of a corpus."""
+        rows, place = visible(corpus.table)
+        labels = corpus.frame[["chip", "architecture", "origin"]].iloc[rows.index].reset_index(drop=True)
+        # A family's figures stand for its commonest form: the socketed one where there is one.
+        known = {c: _typical(right_candidates(c, "")) for c in labels["chip"].unique()}
+        chip = labels["chip"].map(known).to_numpy(dtype=np.int64)
+        crowd = labels.groupby(["origin", "chip", "architecture"])["chip"].transform("size").to_numpy(dtype=np.float64)
+        draw = np.random.default_rng(seed).random(len(rows))
+        return cls(rows, place, chip, 1.0 / np.sqrt(crowd), draw < MOST_ROWS / crowd)
+
+
+def _typical(found: tuple[int, ...]) -> int:
+    socketed = [i for i in found if "SXM" in candidates().ids[i] or "HGX" in candidates().ids[i]]
+    return (socketed or list(found) or [-1])[0]
+
+
+def fit_forward(material: Material, learn: npt.NDArray[np.bool_]) -> HistGradientBoostingRegressor:
+    """Return the regression fitted on some of the rows."""
+    use = np.flatnonzero(learn & (material.chip >= 0) & material.chosen)
+    design, near = pairs(material.rows.take(use), material.chip[use])
+    good = np.isfinite(near) & (near > FARTHEST)
+    model = HistGradientBoostingRegressor(
+        max_iter=150, learning_rate=0.12, max_leaf_nodes=24, min_samples_leaf=40, l2_regularization=5.0, early_stopping=False,
+        random_state=0,
+    )  # fmt: skip
+    return model.fit(design[good], near[good], sample_weight=material.weight[use][good])
+
+
+def held_out_residuals(material: Material, row_fold: Ints, say: Callable[[str], None] = lambda _: None) -> Seen:
+    """Return every row's residuals from a forward model that saw no row of its fold."""
+    shape = (len(material.rows), len(candidates().ids))
+    near, off = np.full(shape, np.nan, np.float32), np.full(shape, np.nan, np.float32)
+    for fold in np.unique(row_fold):
+        model = fit_forward(material, row_fold != fold)
+        ask = np.flatnonzero(row_fold == fold)
+        found = residuals(material.rows.take(ask), model.predict)
+        near[ask], off[ask] = found.near, found.off
+        say(f"forward model without fold {fold + 1}: {len(ask):,} figures judged")
+    return Seen(material.rows, Residuals(near, off), material.place)
+
+
+def matches(seen: Seen, profiles: Profiles) -> tuple[npt.NDArray[np.float32], Floats]:
+    """Return the match of each profile with each candidate, and how many figures it rests on."""
+    profile = np.repeat(np.arange(len(profiles)), profiles.size)
+    row = seen.place[np.concatenate(profiles.rows)]
+    use = row >= 0
+    figures = np.bincount(profile[use], minlength=len(profiles)).astype(np.float64)
+    return match(seen.found, seen.rows, row[use], profile[use], len(profiles)), figures
+
+
+def fit_matching(found: npt.NDArray[np.float32], figures: Floats, train: Profiles, learn: npt.NDArray[np.bool_],
+                 seed: int = 0) -> HistGradientBoostingClassifier:  # fmt: skip
+    """Return the classifier of (profile, candidate) pairs: is this the chip?"""
+    labels = pd.DataFrame({"c": train.chip, "a": train.architecture})
+    right = np.zeros((len(train), found.shape[1]), dtype=bool)
+    for (chip, architecture), rows in labels.groupby(["c", "a"]).indices.items():
+        right[np.ix_(rows, list(right_candidates(str(chip), str(architecture))))] = True
+    use = np.flatnonzero(learn & (figures > 0) & right.any(axis=1))
+    draw = np.random.default_rng(seed).random((len(use), found.shape[1])) + right[use] * 10.0
+    wrong = np.argsort(draw, axis=1)[:, :WRONG]
+    profile, chip = np.nonzero(right[use])
+    weight = balanced_weights(train)[use]
+    x = np.concatenate([found[use[:, None], wrong].reshape(-1, found.shape[2]), found[use[profile], chip]])
+    y = np.concatenate([np.zeros(wrong.size), np.ones(len(profile))])
+    w = np.concatenate([np.repeat(weight / WRONG, WRONG), (weight / right[use].sum(axis=1))[profile]])
+    model = HistGradientBoostingClassifier(
+        max_iter=150, learning_rate=0.1, max_leaf_nodes=16, min_samples_leaf=40, l2_regularization=5.0, max_features=0.5,
+        early_stopping=False, random_state=seed,
+    )  # fmt: skip
+    return model.fit(x, y, sample_weight=w)
+
+
+def fit_direct(train: Profiles, seed: int = 0) -> ArchitectureClassifier:
+    """Return the direct classifier fitted on sub-profiles."""
+    return ArchitectureClassifier(random_state=seed).fit(
+        train.x, classes_of(train.architecture), sample_weight=balanced_weights(train)
+    )
+
+
+def align(scores: Floats, present: Labels) -> Floats:
+    """Return scores with a column for every class, centred; a class absent from training gets a low score."""
+    out = np.full((len(scores), len(CLASSES)), scores.min(axis=1, keepdims=True) - 3.0 if len(scores) else 0.0)
+    for k, name in enumerate(present):
+        out[:, CLASSES.index(str(name))] = scores[:, k]
+    return out - out.mean(axis=1, keepdims=True)
+
+
