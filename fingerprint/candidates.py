@@ -1,4 +1,4 @@
-"""Every row held against every candidate chip: how near to its ceiling would the figure have come there?
+"""Holds every row against every candidate chip: how near to its ceiling the figure would have come there.
 
 The forward model predicts that nearness from the work and the data sheet; what it predicts for the true chip is what was
 measured, and for others it is not. Only the *figure given the circumstances* is judged, never the circumstances: batch

@@ -20,7 +20,7 @@ from fingerprint import __version__
 if TYPE_CHECKING:
     from fingerprint.verdict import Verdict
 
-ANSWERED, UNUSABLE, FAULT = 0, 2, 3
+ANSWERED, INCONSISTENT, UNUSABLE, FAULT = 0, 1, 2, 3
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
@@ -56,7 +56,8 @@ def _verdicts(file: str, options: dict[str, Any]) -> tuple[list[Verdict], tuple[
 
     source: Any = sys.stdin.buffer if file == "-" else file
     measurements = read(source, format=options["format"], profile_by=options["profile_by"])
-    return classify(measurements, among=options["among"], coverage=options["coverage"]), measurements.notes
+    wanted = {name: options[name] for name in ("claimed", "among", "coverage")}
+    return classify(measurements, **wanted), measurements.notes
 
 
 def _attempt(file: str, options: dict[str, Any]) -> tuple[list[Verdict] | None, tuple[str, ...]]:
@@ -82,6 +83,7 @@ def _answers(files: tuple[str, ...], jobs: int, options: dict[str, Any]) -> Iter
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a profile, one a line.")
 @click.option("--csv", "as_csv", is_flag=True, help="One CSV line a profile.")
+@click.option("--claimed", default=None, metavar="CHIP", help="What somebody says it is: consistent, inconsistent or inconclusive?")
 @click.option("--among", default="all", show_default=True, metavar="WHICH",
               help="What is possible beforehand: all, nvidia, datacenter, or chips and architectures joined by commas.")  # fmt: skip
 @click.option("--coverage", default=0.9, show_default=True, type=float, help="Coverage of the prediction set, 0.5 to 0.99.")
@@ -101,13 +103,14 @@ def classify_profile(ctx: click.Context, /, files: tuple[str, ...], as_json: boo
     reported, never used.
 
     \b
-    Exit status: 0 answered; 2 an input can't be used (others are still answered); 3 a fault of this program.
+    Exit status: 0 answered; 1 a claim is inconsistent; 2 an input can't be used (others are still answered);
+    3 a fault of this program.
     """
     if as_json and as_csv:
         raise click.UsageError("give --json or --csv, not both")
     from fingerprint.verdict import check_options
 
-    check_options(options["among"], options["coverage"])
+    check_options(options["among"], options["coverage"], options["claimed"])
     show = _shower(as_json, as_csv)
     status = ANSWERED
     for verdicts, words in _answers(files, jobs or 1, options):
@@ -120,6 +123,8 @@ def classify_profile(ctx: click.Context, /, files: tuple[str, ...], as_json: boo
                 _complain(word)
         for verdict in verdicts:
             show(verdict)
+            if status == ANSWERED and verdict.claim and verdict.claim.result == "inconsistent":
+                status = INCONSISTENT
     ctx.exit(status)
 
 
@@ -178,6 +183,22 @@ def chips(as_csv: bool) -> None:
         cells = "".join(f"{'-':>8}" if math.isnan(r) else f"{r:8.0f}" for r in rates)
         twins = ", ".join(t for t in table.twins(chip.id) if t != chip.id)
         click.echo(f"{chip.id:<22}{chip.architecture:<11}{cells}        {chip.memory_bandwidth / 1e9:10.0f}       {twins}")
+
+
+@fingerprint.command(name="run-claim", cls=Faults)
+@click.option("--active-params", required=True, type=float, help="Parameters used a token, e.g. 37e9.")
+@click.option("--tokens", required=True, type=float, help="Tokens trained on, e.g. 14.8e12.")
+@click.option("--hours", required=True, type=float, help="Accelerator-hours of the whole run, e.g. 2.788e6.")
+@click.option("--precision", default="", help="Of the arithmetic, e.g. fp8; each chip's fastest when not given.")
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+def run_claim(active_params: float, tokens: float, hours: float, precision: str, as_json: bool) -> None:
+    """Tell what a sentence about a training run proves: parameters, tokens and accelerator-hours."""
+    import json
+
+    from fingerprint.training_run import assess
+
+    run = assess(active_params, tokens, hours, precision)
+    click.echo(json.dumps(run.to_dict()) if as_json else run.describe())
 
 
 @fingerprint.group()

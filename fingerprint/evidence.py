@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fingerprint.features import vectors
 from fingerprint.measurements import Floats, Mask, Measurements, Words
-from fingerprint.scorer import Model
+from fingerprint.scorer import Model, Scores
 
 #: Up to so many rows each is left out by itself; beyond, rows of one kind of work are left out together.
 MOST_SINGLE = 120
@@ -39,11 +38,18 @@ class Evidence:
     weight: float
 
 
-def posterior(model: Model, x: Floats, allowed: Mask, coverage: float) -> tuple[Floats, Mask]:
-    """Return probabilities over the allowed classes, and prediction sets, which never hold another."""
-    p = model.predict_proba(x) * allowed
-    p /= p.sum(axis=1, keepdims=True)
-    inside = model.calibration.sets(p, coverage) & allowed
+def posterior(model: Model, scores: Scores, allowed: Mask, coverage: float) -> tuple[Floats, Mask]:
+    """Return probabilities over the allowed classes, and prediction sets, which never hold another.
+
+    A profile whose figures exclude every allowed class keeps the allowed ones: then the table of chips, or what was
+    thought possible, is wrong, and the sets say so by holding all of them.
+    """
+    p = model.calibration.probabilities(scores) * allowed
+    total = p.sum(axis=1, keepdims=True)
+    none = total[:, 0] <= 0
+    p = np.where(none[:, None], allowed / allowed.sum(), p / np.where(total > 0, total, 1.0))
+    inside = model.calibration.sets(p, coverage) & allowed & (p > 0)
+    inside[none] = allowed
     return p, inside
 
 
@@ -66,13 +72,15 @@ def weigh(model: Model, profile: Measurements, allowed: Mask, top: int) -> tuple
     parts = [np.setdiff1d(np.arange(n), unit, assume_unique=True) for unit in units]
     # One table that holds the profile whole, then once without each unit; without any row nothing is known.
     numbers = np.repeat(np.arange(1 + len(parts)), [n, *map(len, parts)]).astype(np.int32)
-    stacked = profile.take(np.concatenate([np.arange(n), *parts]).astype(np.int64))
+    row = np.concatenate([np.arange(n), *parts]).astype(np.int64)
+    stacked = profile.take(row)
     words = {**stacked.words, "profile": Words(numbers, tuple(map(str, range(1 + len(parts)))))}
-    x = vectors(Measurements(words, stacked.numbers, stacked.row))
-    if len(x) <= len(parts):
-        x = np.vstack([x, np.full((1 + len(parts) - len(x), x.shape[1]), np.nan)])
-    p, _ = posterior(model, x, allowed, 0.9)
-    odds = np.log2(p[:, top]) - np.log2(np.maximum(1.0 - p[:, top], 1e-12))
+    scores = model.scores(Measurements(words, stacked.numbers, stacked.row), model.look(profile), row)
+    p, _ = posterior(model, scores, allowed, 0.9)
+    if len(p) <= len(parts):
+        nothing = np.tile(allowed / allowed.sum(), (1 + len(parts) - len(p), 1))
+        p = np.vstack([p, nothing])
+    odds = np.log2(np.maximum(p[:, top], 1e-12)) - np.log2(np.maximum(1.0 - p[:, top], 1e-12))
     weight = odds[0] - odds[1:]
     order = np.argsort(-np.abs(weight), kind="stable")[:MOST_LINES]
     return tuple(

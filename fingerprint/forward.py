@@ -1,4 +1,4 @@
-"""The forward model: how near to a chip's ceiling does such work usually come? And how far off is a figure from that?
+"""The forward model: how near to a chip's ceiling such work usually comes, and how far a figure is from that.
 
 One regression for all chips: its input is what the work was and what the data sheet says, its output log10 of achieved
 over ceiling. A chip it never saw is judged from its data sheet.

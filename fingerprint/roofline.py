@@ -15,6 +15,7 @@ import csv
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -95,6 +96,12 @@ class Exclusion:
     margin: float
     tolerance: float
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the exclusion as plain JSON types."""
+        return {"chip": self.chip, "row": self.row, "quantity": self.quantity, "kind": self.kind,
+                "achieved": float(f"{self.achieved:.6g}"), "ceiling": float(f"{self.ceiling:.6g}"),
+                "margin": round(self.margin, 4), "tolerance": round(self.tolerance, 4)}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Demonstrated:
@@ -105,6 +112,12 @@ class Demonstrated:
     precision: str
     value: float
     row: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the rate as plain JSON types: ``compute_rate`` with its precision, ``bandwidth`` or ``link_bandwidth``."""
+        name = {"compute": "compute_rate", "link": "link_bandwidth"}.get(self.quantity, self.quantity)
+        rate = {name: float(f"{self.value:.6g}"), "row": self.row}
+        return {"precision": self.precision, **rate} if self.quantity == "compute" else rate
 
 
 @lru_cache(maxsize=1)
@@ -267,6 +280,15 @@ def exclusions(table: Measurements) -> list[Exclusion]:
         )
         for i, c, ceiling in zip(at[first].tolist(), chip[first].tolist(), limit[first].tolist(), strict=True)
     ]
+
+
+def excluded_chips(table: Measurements) -> Mask:
+    """Return which chips each profile's figures exclude, shape (n_profiles, n_chips), chips as in the chip table."""
+    found, profile = _strongest(table)
+    out = np.zeros((len(table.profiles), len(chips.table())), dtype=bool)
+    at, chip, _ = _hits(found, found.kind.map(tolerances(), missing=np.inf))
+    out[profile[at], chip] = True
+    return out
 
 
 def _hits(found: Bounds, tolerance: Floats) -> tuple[Rows, Rows, Floats]:

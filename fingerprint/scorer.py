@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fingerprint import storage
+from fingerprint import chips, storage
 from fingerprint.candidates import CHIP_NAMES, ROW_NAMES, Rows, candidates, rows_of
 from fingerprint.costs import points
 from fingerprint.errors import ModelError
@@ -25,6 +25,7 @@ from fingerprint.forward import Residuals, match, match_names, residuals
 from fingerprint.measurements import Floats, Mask, Measurements
 from fingerprint.regimes import regimes
 from fingerprint.resources import path
+from fingerprint.roofline import excluded_chips
 from fingerprint.trees import Forest
 
 #: Version of the stored layout; a loader reads its own version only.
@@ -49,12 +50,15 @@ class Scores:
         Figures that the matching expert had.
     known : ndarray of shape (n,)
         Entries of the vector that are known.
+    possible : ndarray of bool, shape (n, n_classes)
+        Classes with a chip that no figure excludes.
     """
 
     direct: Floats
     matching: Floats
     figures: Floats
     known: Floats
+    possible: Mask
 
     def take(self, rows: npt.NDArray[Any]) -> Scores:
         """Return the scores of some of the profiles."""
@@ -88,14 +92,16 @@ class Calibration:
     def probabilities(self, scores: Scores) -> Floats:
         """Return calibrated probabilities, shape (n_rows, n_classes); the prior where nothing is known."""
         rich = np.log1p(scores.figures) - 2.0
-        z = self.bias + np.zeros_like(scores.direct)
+        z = np.where(scores.possible, self.bias, -np.inf)
         for (a, b), expert in zip(self.trust, (scores.direct, scores.matching), strict=True):
             z = z + expert * np.exp(a + b * rich)[:, None]
         z -= z.max(axis=1, keepdims=True)
         p = np.exp(z)
         p /= p.sum(axis=1, keepdims=True)
-        p = (1.0 - self.floor[0]) * p + self.floor[0] * self.prior
-        return np.where((scores.known > 0)[:, None], p, self.prior)
+        prior = np.where(scores.possible, self.prior, 0.0)
+        prior /= prior.sum(axis=1, keepdims=True)
+        p = (1.0 - self.floor[0]) * p + self.floor[0] * prior
+        return np.where((scores.known > 0)[:, None], p, prior)
 
     def sets(self, probabilities: Floats, coverage: float) -> Mask:
         """Return which classes belong to each prediction set, shape (n_rows, n_classes).
@@ -110,12 +116,28 @@ class Calibration:
         return inside
 
 
-def class_scores(logits: npt.NDArray[np.floating[Any]], figures: Floats) -> Floats:
+def possible_classes(gone: Mask) -> Mask:
+    """Return the classes that have a chip left, from :func:`fingerprint.roofline.excluded_chips`.
+
+    ``other`` is always possible: it holds chips that are in no table.
+    """
+    architecture = [c.architecture for c in chips.table().values()]
+    left = [~gone[:, [a == c for a in architecture]].all(axis=1) for c in CLASSES[:-1]]
+    return np.stack([*left, np.ones(len(gone), dtype=bool)], axis=1)
+
+
+def possible_candidates(gone: Mask) -> Mask:
+    """Return the candidates that are left: those of which a twin is not excluded."""
+    place = {c: i for i, c in enumerate(chips.table())}
+    return np.stack([~gone[:, [place[t] for t in chips.twins(c)]].all(axis=1) for c in candidates().ids], axis=1)
+
+
+def class_scores(logits: npt.NDArray[np.floating[Any]], figures: Floats, left: Mask) -> Floats:
     """Return log probabilities of the classes from one logit a candidate, candidates of a class added up.
 
-    A profile without a figure to match gets zeros.
+    Candidates that are not ``left`` don't count. A profile without a figure to match gets zeros.
     """
-    z = np.where(np.isnan(logits), -np.inf, logits)
+    z = np.where(np.isnan(logits) | ~left, -np.inf, logits)
     top = z.max(axis=1, keepdims=True)
     each = np.exp(z - np.where(np.isfinite(top), top, 0.0))
     each /= np.maximum(each.sum(axis=1, keepdims=True), 1e-300)
@@ -155,6 +177,7 @@ class Model:
     forward: Forest
     matching: Forest
     calibration: Calibration
+    claim_limits: dict[str, float]
     version: str
     data: str
 
@@ -189,9 +212,11 @@ class Model:
             size = min(step, n - start)
             z = match(seen.found, seen.rows, place[use][here], profile[here] - start, size)
             logits[start : start + size] = self.matching.scores(z.reshape(-1, z.shape[2]).astype(np.float64)).reshape(size, -1)
+        gone = excluded_chips(table)
         raw = self.direct.scores(x) if n else np.zeros((0, len(self.classes)))
         known = (~np.isnan(x)).sum(axis=1).astype(np.float64)
-        return Scores(raw - raw.mean(axis=1, keepdims=True), class_scores(logits, figures), figures, known)
+        return Scores(raw - raw.mean(axis=1, keepdims=True), class_scores(logits, figures, possible_candidates(gone)), figures,
+                      known, possible_classes(gone))  # fmt: skip
 
     def predict_proba(self, table: Measurements) -> Floats:
         """Return calibrated probabilities, shape (n_profiles, n_classes), columns as in ``classes``."""
@@ -202,7 +227,7 @@ class Model:
         arrays = {k: v for name in _FORESTS for k, v in getattr(self, name).arrays(name).items()}
         arrays |= {f"calibration.{f.name}": np.asarray(getattr(self.calibration, f.name), dtype="<f8") for f in fields(Calibration)}
         header = {"format": FORMAT, "classes": list(self.classes), "columns": _columns(), "candidates": list(candidates().ids),
-                  "version": self.version, "data": self.data}  # fmt: skip
+                  "claim_limits": self.claim_limits, "version": self.version, "data": self.data}  # fmt: skip
         storage.save(file, header, arrays)
 
     @classmethod
@@ -222,6 +247,9 @@ class Model:
         classes = header.get("classes")
         if not isinstance(classes, list) or classes != list(CLASSES) or "version" not in header or "data" not in header:
             raise ModelError(f"{file.name} is damaged: its header lacks classes, version or data")
+        limits = header.get("claim_limits")
+        if not isinstance(limits, dict) or not all(isinstance(v, float) and 0.0 <= v <= 1.0 for v in limits.values()):
+            raise ModelError(f"{file.name} is damaged: its limits of claims are no probabilities")
         forests = {name: Forest.from_arrays(arrays, name, len(columns)) for name, columns in _columns().items()}
         try:
             calibration = Calibration(*(arrays[f"calibration.{f.name}"] for f in fields(Calibration)))
@@ -233,7 +261,7 @@ class Model:
             raise ModelError(f"{file.name}: its calibration does not fit its {k} classes")
         if [len(forests[n].baseline) for n in _FORESTS] != [k, 1, 1]:
             raise ModelError(f"{file.name}: its trees do not fit its {k} classes")
-        return cls(CLASSES, **forests, calibration=calibration, version=str(header["version"]), data=str(header["data"]))
+        return cls(CLASSES, **forests, calibration=calibration, claim_limits=limits, version=str(header["version"]), data=str(header["data"]))
 
 
 _FORESTS = ("direct", "forward", "matching")

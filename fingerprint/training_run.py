@@ -39,6 +39,14 @@ class TrainingRun:
     excluded: tuple[Exclusion, ...]
     possible: tuple[str, ...]
 
+    def describe(self) -> str:
+        """Return the run in a few lines of text."""
+        at = f" at {self.precision}" if self.precision else ", precision not stated: each chip's fastest counts"
+        lines = [f"At least {self.compute:.3g} FLOP, {self.rate / 1e12:.0f} TFLOP/s per accelerator all the time{at}."]
+        lines.append(f"Excluded, {len(self.excluded)} chips that can't sustain it: {', '.join(e.chip for e in self.excluded) or 'none'}.")
+        lines.append(f"Possible, {len(self.possible)} chips: {', '.join(self.possible) or 'none of the table'}.")
+        return "\n".join(lines)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the run as plain JSON types."""
         return {

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from fingerprint import chips
+from fingerprint.claims import Claim, claim, claimed_chips
 from fingerprint.errors import InputError
 from fingerprint.evidence import Evidence, posterior, weigh
-from fingerprint.features import usable, vectors
+from fingerprint.export_control import as_of, demonstrated_tpp, lines
+from fingerprint.features import usable
 from fingerprint.measurements import SUMS, Ignored, Measurements
-from fingerprint.scorer import Model, known, shipped
+from fingerprint.roofline import Demonstrated, Exclusion, caveats, demonstrated, exclusions, tolerances
+from fingerprint.scorer import CLASSES, Model, shipped
 
 #: A posterior nearer to the prior than this many bits says nothing yet: "insufficient".
 LEAST_BITS = 0.25
@@ -35,9 +39,21 @@ class Verdict:
     architecture : str or None
         The likeliest class, unless insufficient.
     probabilities : dict
-        Calibrated, over the classes thought possible beforehand.
+        Calibrated, over the classes thought possible beforehand; 0 for a class all of whose chips are excluded.
     prediction_set : tuple of str
         Holds the true class with the stated coverage, class by class, on sources never seen.
+    possible : tuple of str
+        Chips that could have produced the figures, if slowed down.
+    excluded : tuple of Exclusion
+        Chips that could not, each with the row that proves it.
+    demonstrated : tuple of Demonstrated
+        What the hardware has been shown to reach.
+    export_control : dict
+        What that proves under the rules, see :mod:`fingerprint.export_control`.
+    claim : Claim or None
+        What became of a claim, if there was one.
+    caveats : tuple of str
+        What was assumed in the figures' disfavour.
     """
 
     profile: str
@@ -46,8 +62,14 @@ class Verdict:
     probabilities: dict[str, float]
     prediction_set: tuple[str, ...]
     coverage: float
+    possible: tuple[str, ...]
+    excluded: tuple[Exclusion, ...]
+    demonstrated: tuple[Demonstrated, ...]
+    export_control: dict[str, Any]
+    claim: Claim | None
     evidence: tuple[Evidence, ...]
     identity_seen: tuple[str, ...]
+    caveats: tuple[str, ...]
     rows_used: int
     rows_ignored: tuple[Ignored, ...]
     model: dict[str, str] = field(default_factory=dict)
@@ -61,8 +83,14 @@ class Verdict:
             "probabilities": {k: round(v, 6) for k, v in self.probabilities.items()},
             "prediction_set": list(self.prediction_set),
             "coverage": self.coverage,
+            "possible": list(self.possible),
+            "excluded": [e.to_dict() for e in self.excluded],
+            "demonstrated": [d.to_dict() for d in self.demonstrated],
+            "export_control": self.export_control,
+            "claim": self.claim.to_dict() if self.claim else None,
             "evidence": [{"row": e.row, "says": e.says, "weight": round(e.weight, 3)} for e in self.evidence],
             "identity_seen": list(self.identity_seen),
+            "caveats": list(self.caveats),
             "rows_used": self.rows_used,
             "rows_ignored": [{"row": i.row, "why": i.why} for i in self.rows_ignored],
             "model": dict(self.model),
@@ -95,11 +123,13 @@ def candidates(among: str, classes: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(c for c in classes if c in wanted)
 
 
-def check_options(among: str, coverage: float, classes: tuple[str, ...] | None = None) -> None:
-    """Raise InputError for a coverage out of range or an unknown name in ``among``."""
+def check_options(among: str, coverage: float, claimed: str | None = None) -> None:
+    """Raise InputError for a coverage out of range or an unknown name in ``among`` or ``claimed``."""
     if not 0.5 <= coverage <= 0.99:
         raise InputError(f"must lie between 0.5 and 0.99, got {coverage:g}", "coverage")
-    candidates(among, classes or chips.ARCHITECTURES)
+    candidates(among, CLASSES)
+    if claimed is not None:
+        claimed_chips(claimed)
 
 
 def unusable(measurements: Measurements, index: int) -> str:
@@ -113,7 +143,11 @@ def unusable(measurements: Measurements, index: int) -> str:
 
 
 def classify(
-    measurements: Measurements, *, among: str = "all", coverage: float = 0.9, model: Model | None = None
+    measurements: Measurements,
+    claimed: str | None = None,
+    among: str = "all",
+    coverage: float = 0.9,
+    model: Model | None = None,
 ) -> list[Verdict]:
     """Return one verdict a profile, in order of first appearance.
 
@@ -121,6 +155,8 @@ def classify(
     ----------
     measurements : Measurements
         Figures of one or more profiles.
+    claimed : str, optional
+        A chip, family or architecture that somebody says it is; any spelling.
     among : str
         See :func:`candidates`.
     coverage : float
@@ -131,38 +167,66 @@ def classify(
     Raises
     ------
     InputError
-        For a coverage out of range or an unknown name in ``among``.
+        For a coverage out of range or an unknown name in ``claimed`` or ``among``.
     """
     model = model or shipped()
-    check_options(among, coverage, model.classes)
+    check_options(among, coverage, claimed)
     allowed = np.array([c in candidates(among, model.classes) for c in model.classes])
-    used_rows = usable(measurements)
-    x = vectors(measurements)
-    p, inside = posterior(model, x, allowed, coverage)
+    used = usable(measurements)
+    scores = model.scores(measurements)
+    p, inside = posterior(model, scores, allowed, coverage)
+    # Bits by which the figures have moved the answer from what was thought before.
     bits = (np.where(p > 0, p, 1.0) * np.log2(np.where(p > 0, p, 1.0) * allowed.sum())).sum(axis=1)
-    numbers, used = measurements.profile_numbers(), known(x)
+    numbers = measurements.profile_numbers()
+    by_profile: dict[str, list[Exclusion]] = {}
+    for e in exclusions(measurements):
+        by_profile.setdefault(e.profile, []).append(e)
+    reached: dict[str, list[Demonstrated]] = {}
+    for d in demonstrated(measurements):
+        reached.setdefault(d.profile, []).append(d)
+    doubts = caveats(measurements)
     out = []
     for i, profile in enumerate(measurements.profiles):
         top = int(p[i].argmax())
         chosen = tuple(model.classes[k] for k in np.argsort(-p[i], kind="stable") if inside[i, k])
-        enough = used[i] > 0 and (bits[i] >= LEAST_BITS or allowed.sum() == 1)
+        enough = bool(scores.known[i] > 0 and (bits[i] >= LEAST_BITS or allowed.sum() == 1))
         rows = np.flatnonzero(numbers == i)
+        told = rows[used[rows]]
+        probabilities = {c: float(p[i, k]) for k, c in enumerate(model.classes) if allowed[k]}
+        excluded = tuple(by_profile.get(profile, ()))
+        gone = {e.chip for e in excluded}
+        shown = tuple(reached.get(profile, ()))
         out.append(
             Verdict(
                 profile=profile,
                 answer="insufficient" if not enough else "likely" if len(chosen) == 1 else "undecided",
                 architecture=model.classes[top] if enough else None,
-                probabilities={c: float(p[i, k]) for k, c in enumerate(model.classes) if allowed[k]},
+                probabilities=probabilities,
                 prediction_set=chosen,
                 coverage=coverage,
-                evidence=weigh(model, measurements.take(rows[used_rows[rows]]), allowed, top) if enough else (),
+                possible=tuple(c for c in chips.table() if c not in gone),
+                excluded=excluded,
+                demonstrated=shown,
+                export_control=export_lines(shown),
+                claim=claim(claimed, excluded, probabilities if enough else None, model.claim_limits) if claimed else None,
+                evidence=weigh(model, measurements.take(told), allowed, top) if enough else (),
                 identity_seen=measurements.identity.get(profile, ()),
-                rows_used=int(used_rows[rows].sum()),
+                caveats=doubts.get(profile, ()),
+                rows_used=len(told),
                 rows_ignored=(
                     *(g for g in measurements.ignored if g.profile == profile),
-                    *(Ignored(profile, int(measurements.row[r]), unusable(measurements, int(r))) for r in rows[~used_rows[rows]]),
+                    *(Ignored(profile, int(measurements.row[r]), unusable(measurements, int(r))) for r in rows[~used[rows]]),
                 ),
                 model={"version": model.version, "data": model.data},
             )
         )
     return out
+
+
+def export_lines(shown: Sequence[Demonstrated]) -> dict[str, Any]:
+    """Return what demonstrated rates prove under the export rules: they can prove "above", never "below"."""
+    rates = {d.precision: d.value for d in shown if d.quantity == "compute" and d.precision}
+    other = {q: max((d.value for d in shown if d.quantity == q), default=None) for q in ("bandwidth", "link")}
+    tpp, precision = demonstrated_tpp(rates)
+    found = lines(tpp, other["bandwidth"], other["link"], tolerance=tolerances()["gemm"] - 1.0)
+    return {"tpp_at_least": round(tpp, 1), "precision": precision, "rules_as_of": as_of().isoformat(), "lines": found}

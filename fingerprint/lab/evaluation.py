@@ -27,7 +27,7 @@ def by_source(corpus: Corpus, say: Say, seed: int = 0) -> Heldout:
     """Return answers with every origin held out in turn (in ten folds of whole origins)."""
     train, test = training(corpus, seed), natural(corpus, seed)
     place = holdout.balanced_folds(test.origin, classes_of(test.architecture))
-    return holdout.run(corpus, train, test, corpus.frame["origin"].map(place).to_numpy(dtype=np.int64), say)
+    return holdout.run(corpus, train, test, holdout.fold_numbers(corpus.frame["origin"], place), say)
 
 
 def by_submitter(corpus: Corpus, say: Say, seed: int = 0) -> Heldout:
@@ -40,7 +40,7 @@ def by_submitter(corpus: Corpus, say: Say, seed: int = 0) -> Heldout:
     unit = corpus.frame["origin"].mask(mlperf, "submitter " + corpus.frame["submitter"]).to_numpy(dtype=object)
     first = np.array([r[0] for r in test.rows])
     place = holdout.balanced_folds(unit[first], classes_of(test.architecture), folds=5)
-    row_fold = np.array([place[u] for u in unit], dtype=np.int64)
+    row_fold = holdout.fold_numbers(unit, place)
     held = holdout.run(corpus, train, test, row_fold, say)
     return held.take(held.test.origin == "mlperf-inference")
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 from fingerprint.candidates import Rows, candidates, numbers, pairs
@@ -109,11 +108,10 @@ def matches(seen: Seen, profiles: Profiles) -> tuple[npt.NDArray[np.float32], Fl
 
 def fit_matching(found: npt.NDArray[np.float32], figures: Floats, train: Profiles, learn: npt.NDArray[np.bool_],
                  seed: int = 0) -> HistGradientBoostingClassifier:  # fmt: skip
-    """Return the classifier of (profile, candidate) pairs: is this the chip?"""
-    labels = pd.DataFrame({"c": train.chip, "a": train.architecture})
+    """Return the classifier of (profile, candidate) pairs, which tells whether this is the chip."""
     right = np.zeros((len(train), found.shape[1]), dtype=bool)
-    for (chip, architecture), rows in labels.groupby(["c", "a"]).indices.items():
-        right[np.ix_(rows, list(right_candidates(str(chip), str(architecture))))] = True
+    for i, (label, architecture) in enumerate(zip(train.chip, train.architecture, strict=True)):
+        right[i, list(right_candidates(str(label), str(architecture)))] = True
     use = np.flatnonzero(learn & (figures > 0) & right.any(axis=1))
     draw = np.random.default_rng(seed).random((len(use), found.shape[1])) + right[use] * 10.0
     wrong = np.argsort(draw, axis=1)[:, :WRONG]
@@ -141,6 +139,6 @@ def align(scores: Floats, present: Labels) -> Floats:
     out = np.full((len(scores), len(CLASSES)), scores.min(axis=1, keepdims=True) - 3.0 if len(scores) else 0.0)
     for k, name in enumerate(present):
         out[:, CLASSES.index(str(name))] = scores[:, k]
-    return out - out.mean(axis=1, keepdims=True)
+    return np.asarray(out - out.mean(axis=1, keepdims=True))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,7 +15,8 @@ from fingerprint.lab import baselines, calibrating, experts
 from fingerprint.lab.experts import Labels, Material, classes_of
 from fingerprint.lab.profiles import Corpus, Profiles, balanced_weights
 from fingerprint.measurements import Floats, Mask
-from fingerprint.scorer import CLASSES, Calibration, Scores, class_scores
+from fingerprint.roofline import excluded_chips
+from fingerprint.scorer import CLASSES, Calibration, Scores, Seen, class_scores, possible_candidates, possible_classes
 
 FOLDS = 10
 Ints = npt.NDArray[np.int64]
@@ -38,6 +39,11 @@ def balanced_folds(group: Labels, label: Labels, folds: int = FOLDS) -> dict[str
         place[str(name)] = int(np.argmin(cost))
         filled[place[str(name)]] += counts.loc[name].to_numpy()
     return place
+
+
+def fold_numbers(group: Iterable[str], place: dict[str, int]) -> Ints:
+    """Return the fold of each member of a group."""
+    return np.array([place[g] for g in group], dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -90,9 +96,9 @@ class Heldout:
         return {int(f): self.calibrate(self.fold != f) for f in np.unique(self.fold)}
 
     def calibrate(self, rows: Mask) -> Calibration:
-        """Return the calibration fitted on some of the profiles; each origin speaks with the root of its size."""
+        """Return the calibration fitted on some of the profiles; each who measured speaks with the root of its size."""
         truth = np.array([CLASSES.index(t) for t in self.truth[rows]], dtype=np.int64)
-        frame = pd.DataFrame({"o": self.test.origin[rows], "y": truth, "k": self.test.kind[rows]})
+        frame = pd.DataFrame({"o": self.test.measurer[rows], "y": truth, "k": self.test.kind[rows]})
         weight = 1.0 / np.sqrt(frame.groupby(["o", "y", "k"])["y"].transform("size").to_numpy(dtype=float))
         return calibrating.fit(self.scores.take(rows), truth, weight)
 
@@ -103,21 +109,24 @@ class Heldout:
 
 
 def run(corpus: Corpus, train: Profiles, test: Profiles, row_fold: Ints, say: Say = lambda _: None,
-        with_baselines: bool = True) -> Heldout:  # fmt: skip
+        with_baselines: bool = True, seen: Seen | None = None) -> Heldout:  # fmt: skip
     """Return answers about each test profile from experts that saw no row of its fold.
 
     Parameters
     ----------
     row_fold : ndarray of shape (n_rows of the corpus,)
         The fold of each row; all rows of a profile share it.
+    seen : Seen, optional
+        Held-out residuals of the same folds, if they are there already.
 
     Notes
     -----
     The matching expert learns from residuals of forward models that each left out the *residual's* own fold, as stacking
     does; the test profiles' residuals come from a forward model that left out the test fold.
     """
-    material = Material.of(corpus)
-    seen = experts.held_out_residuals(material, row_fold[material.rows.index], say)
+    if seen is None:
+        material = Material.of(corpus)
+        seen = experts.held_out_residuals(material, row_fold[material.rows.index], say)
     train_fold = np.array([row_fold[r[0]] for r in train.rows])
     test_fold = np.array([row_fold[r[0]] for r in test.rows])
     found, figures = experts.matches(seen, train)
@@ -143,5 +152,7 @@ def run(corpus: Corpus, train: Profiles, test: Profiles, row_fold: Ints, say: Sa
             prototype[ask], usable[ask] = classes_of(answer), able
         say(f"fold {fold + 1} of {len(folds)}: learned from {learn.sum():,}, asked about {ask.sum():,} profiles")
     known = (~np.isnan(test.x)).sum(axis=1).astype(np.float64)
-    scores = Scores(direct, class_scores(logits, test_figures), test_figures, known)
+    gone = excluded_chips(test.table())
+    matched = class_scores(logits, test_figures, possible_candidates(gone))
+    scores = Scores(direct, matched, test_figures, known, possible_classes(gone))
     return Heldout(test, scores, test_fold, prototype, usable, boosting)

@@ -14,10 +14,11 @@ import pandas as pd
 from fingerprint import chips, claims
 from fingerprint.bounds import KINDS, Bounds, bounds
 from fingerprint.lab import metrics
-from fingerprint.lab.holdout import CLASSES, Heldout
+from fingerprint.lab.holdout import Heldout
 from fingerprint.lab.profiles import Corpus
 from fingerprint.measurements import Floats, Mask
 from fingerprint.roofline import Exclusion, ceilings, exclusions
+from fingerprint.scorer import CLASSES
 
 #: What the largest ratio seen is multiplied by: the next machine may be a little faster than the fastest seen.
 MARGIN = 1.02
@@ -286,8 +287,8 @@ def claim_threshold(held: Heldout, rows: Mask | None = None) -> dict[str, float]
     rows : ndarray of bool, optional
         The profiles to calibrate on; all that were held out by default.
     """
-    use = (held.fold >= 0) if rows is None else rows & (held.fold >= 0)
-    p = held.probabilities()
+    use = np.ones(len(held.fold), dtype=bool) if rows is None else rows
+    p = held.probabilities
     out = {}
     for k, name in enumerate(CLASSES):
         mine = np.sort(p[use & (held.truth == name), k])
@@ -301,14 +302,14 @@ def _alarms(held: Heldout, claimed: Labels, gone: list[set[str]]) -> tuple[Mask,
 
     The thresholds of a fold come from the other folds only.
     """
-    p = held.probabilities()
+    p = held.probabilities
     physics = np.array(
         [bool(chips.members(c)) and set(chips.members(c)) <= g for c, g in zip(claimed, gone, strict=True)], dtype=bool
     )
     class_of = {c: claims.class_of(c, CLASSES) for c in set(claimed.tolist())}
     column = np.array([CLASSES.index(class_of[c]) for c in claimed])
     low = np.zeros(len(p), dtype=bool)
-    for fold in sorted(set(held.fold[held.fold >= 0].tolist())):
+    for fold in np.unique(held.fold):
         limits = claim_threshold(held, held.fold != fold)
         here = held.fold == fold
         limit = np.array([limits[c] for c in CLASSES])[column[here]]
@@ -323,7 +324,6 @@ def report_claims(held: Heldout) -> Figures:
     gone: list[set[str]] = [set() for _ in range(n)]
     for e in exclusions(held.test.table()):
         gone[int(e.profile)].add(e.chip)
-    tested = held.fold >= 0
     chip, origin = held.test.chip, held.test.origin
     stated = np.where(chip == "", held.test.architecture, chip)
 
@@ -333,7 +333,7 @@ def report_claims(held: Heldout) -> Figures:
             out.append(metrics.figure("physics", slice_, metric, value, int(rows.sum()), model, class_))
 
     # Of an architecture that no chip of the table has, nobody can claim a chip.
-    claimable = tested & np.array([claims.claimable(str(s)) for s in stated], dtype=bool)
+    claimable = np.array([claims.claimable(str(s)) for s in stated], dtype=bool)
     true_claim = np.where(claimable, stated, "H100-SXM").astype(object)
     physics, alarm = _alarms(held, true_claim, gone)
     put("true claims", "claim_false_alarm", alarm, claimable)
@@ -344,7 +344,7 @@ def report_claims(held: Heldout) -> Figures:
         put(f"true claims, {kind}", "claim_false_alarm", alarm, claimable & (held.test.kind == kind))
     for name, sold, claimed in SOLD:
         physics, alarm = _alarms(held, np.full(n, claimed, dtype=object), gone)
-        rows = tested & np.isin(chip.astype(str), sold)
+        rows = np.isin(chip.astype(str), sold)
         put(name, "claim_detected", alarm, rows)
         put(name, "claim_detected", physics, rows, model="physics alone")
         for kind in ("figure", "run", "tool", "tools"):

@@ -38,6 +38,12 @@ class Corpus:
         return cls(frame, Measurements.from_frame(frame))
 
     @cached_property
+    def measurer(self) -> npt.NDArray[np.object_]:
+        """Who ran the test, a row: the submitter where a source has submitters, else the origin."""
+        origin, submitter = (self.frame[c].to_numpy(dtype=object) for c in ("origin", "submitter"))
+        return np.asarray(np.where(submitter == "", origin, origin + "/" + submitter), dtype=object)
+
+    @cached_property
     def profile_rows(self) -> dict[str, Rows]:
         """Row numbers of each profile."""
         return {str(k): np.asarray(v, dtype=np.int64) for k, v in self.frame.groupby("profile", sort=True).indices.items()}
@@ -80,6 +86,11 @@ class Profiles:
     def submitter(self) -> npt.NDArray[np.object_]:
         """Who submitted, where there are submitters."""
         return self._label("submitter")
+
+    @cached_property
+    def measurer(self) -> npt.NDArray[np.object_]:
+        """Who ran the test."""
+        return self.corpus.measurer[np.array([r[0] for r in self.rows], dtype=np.int64)]
 
     @cached_property
     def name(self) -> npt.NDArray[np.object_]:
@@ -154,14 +165,14 @@ def _sample(rows: Rows, most: int, rng: np.random.Generator) -> Rows:
     return rows if len(rows) <= most else np.sort(rng.choice(rows, most, replace=False))
 
 
-def training(corpus: Corpus, seed: int = 0, most_per_group: int = 16) -> Profiles:
+def training(corpus: Corpus, seed: int = 0, most_per_group: int = 10) -> Profiles:
     """Return sub-profiles of every size to learn from.
 
     From each profile, for each size it can fill: rows drawn within one tool, and (every other time) within one tool,
-    workload and phase. No origin gives more than ``most_per_group`` sub-profiles of a size for one chip.
+    workload and phase. Nobody who measured gives more than ``most_per_group`` sub-profiles of a size for one chip.
     """
     chip = corpus.frame["chip"].where(corpus.frame["chip"] != "", corpus.frame["architecture"]).to_numpy(dtype=object)
-    origin = corpus.frame["origin"].to_numpy(dtype=object)
+    origin = corpus.measurer
     groups: dict[tuple[str, str], list[str]] = {}
     for name, members in corpus.profile_rows.items():
         groups.setdefault((str(origin[members[0]]), str(chip[members[0]])), []).append(name)
@@ -184,8 +195,8 @@ def training(corpus: Corpus, seed: int = 0, most_per_group: int = 16) -> Profile
 
 
 def balanced_weights(profiles: Profiles) -> Floats:
-    """Return weights that give each class, and within it each origin, a fair voice (square-root balancing)."""
-    frame = pd.DataFrame({"y": profiles.architecture, "o": profiles.origin})
+    """Return weights that give each class, and within it each who measured, a fair voice (square-root balancing)."""
+    frame = pd.DataFrame({"y": profiles.architecture, "o": profiles.measurer})
     weight = 1.0 / np.sqrt(frame.groupby(["y", "o"])["y"].transform("size").to_numpy(dtype=float))
     total = frame.assign(w=weight).groupby("y")["w"].sum()
     # A class of one small source must not shout: its total grows with the square root too.

@@ -10,11 +10,12 @@ import pandas as pd
 from fingerprint import __version__
 from fingerprint.lab import experts, holdout
 from fingerprint.lab.experts import Material
+from fingerprint.lab.physics import claim_threshold
 from fingerprint.lab.profiles import Corpus, natural, training
 from fingerprint.scorer import CLASSES, Model
 from fingerprint.trees import from_histogram_boosting
 
-#: Folds of whole origins that calibration is fitted on.
+#: Folds of whole sources (submitters, where a source has them) that calibration is fitted on.
 FOLDS = 5
 
 
@@ -39,15 +40,16 @@ def train(frame: pd.DataFrame, data: str, kept_out: set[str], say: holdout.Say =
     corpus = Corpus.of(frame[~frame["profile"].isin(kept_out)])
     learn, ask = training(corpus), natural(corpus)
     say(f"{len(corpus.frame):,} figures, {len(learn):,} sub-profiles to learn from")
-    place = holdout.balanced_folds(ask.origin, experts.classes_of(ask.architecture), FOLDS)
-    row_fold = corpus.frame["origin"].map(place).to_numpy(dtype=np.int64)
-    held = holdout.run(corpus, learn, ask, row_fold, say, with_baselines=False)
-    calibration = held.calibrate(np.ones(len(ask), dtype=bool))
+    # Calibrated for what will come: sources never seen, and new submitters of benchmarks that are known.
+    place = holdout.balanced_folds(ask.measurer, experts.classes_of(ask.architecture), FOLDS)
+    row_fold = holdout.fold_numbers(corpus.measurer, place)
     material = Material.of(corpus)
+    seen = experts.held_out_residuals(material, row_fold[material.rows.index], say)
+    held = holdout.run(corpus, learn, ask, row_fold, say, with_baselines=False, seen=seen)
+    calibration = held.calibrate(np.ones(len(ask), dtype=bool))
     everything = np.ones(len(material.rows), dtype=bool)
     forward = from_histogram_boosting(experts.fit_forward(material, everything))
     # The final matching expert learns, like those of the folds, from residuals that left the figure's own fold out.
-    seen = experts.held_out_residuals(material, row_fold[material.rows.index])
     found, figures = experts.matches(seen, learn)
     matching = from_histogram_boosting(experts.fit_matching(found, figures, learn, np.ones(len(learn), dtype=bool)))
     direct = experts.fit_direct(learn)
@@ -55,4 +57,5 @@ def train(frame: pd.DataFrame, data: str, kept_out: set[str], say: holdout.Say =
         raise ValueError("a class has no profile to learn from")
     order = np.array([CLASSES.index(c) for c in direct.classes_], dtype="<i4")
     say("done")
-    return Model(CLASSES, direct.forest().renumbered(order), forward, matching, calibration, __version__, data)
+    return Model(CLASSES, direct.forest().renumbered(order), forward, matching, calibration,
+                 claim_threshold(held), __version__, data)  # fmt: skip

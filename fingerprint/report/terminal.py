@@ -8,7 +8,13 @@ import textwrap
 import unicodedata
 from typing import TYPE_CHECKING
 
+from fingerprint import chips
+from fingerprint.claims import amount
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fingerprint.roofline import Exclusion
     from fingerprint.verdict import Verdict
 
 #: Names of the classes in words.
@@ -44,6 +50,32 @@ def headline(verdict: Verdict) -> str:
     return f"Undecided: the {share} set holds {others}. Likeliest: {likely}, {probability:.0%}."
 
 
+#: Chips that a list names before it counts the rest.
+MOST_NAMED = 12
+
+
+def listed(names: Sequence[str], most: int = MOST_NAMED) -> str:
+    """Return names joined by commas, the rest counted; parts for data centres come first."""
+    table = chips.table()
+    ranked = sorted(names, key=lambda n: (not table[n].datacenter, -table[n].peaks.get("fp16", 0.0)))
+    rest = f" and {len(ranked) - most} more" if len(ranked) > most else ""
+    return ", ".join(ranked[:most]) + rest if ranked else "none of the table"
+
+
+def exclusions_in_words(verdict: Verdict) -> list[str]:
+    """Return what each deciding figure excludes, the figure that excludes most first."""
+    by_row: dict[tuple[int, str], list[Exclusion]] = {}
+    for e in verdict.excluded:
+        by_row.setdefault((e.row, e.quantity), []).append(e)
+    out = []
+    for (row, quantity), found in sorted(by_row.items(), key=lambda kv: (-len(kv[1]), kv[0]))[:4]:
+        strongest = max(found, key=lambda e: e.ceiling)
+        ceiling = f"most that fails: {strongest.chip}, {amount(strongest.ceiling, quantity)}"
+        out.append(f"row {row}, {quantity} of at least {amount(strongest.achieved, quantity)}: "
+                   f"{listed([e.chip for e in found], 6)} ({ceiling})")  # fmt: skip
+    return out
+
+
 def lines(verdict: Verdict) -> list[tuple[str, str]]:
     """Return the report as (style, line) pairs."""
     wide = width()
@@ -64,14 +96,31 @@ def lines(verdict: Verdict) -> list[tuple[str, str]]:
             mark = "●" if name in verdict.prediction_set else " "
             out.append(("bar", f"  {mark} {NAMES.get(name, name):<24}{'█' * round(BAR * p):<{BAR}} {p:6.1%}"))
         out.append(("dim", f"    ● in the {verdict.coverage:.0%} prediction set"))
+    if verdict.claim:
+        heading("The claim")
+        paragraph(f"{clean(verdict.claim.chip)}: {verdict.claim.result.upper()}. {clean(verdict.claim.why, 600)}")
+    heading("Excluded by a figure, whatever was masked")
+    for words in exclusions_in_words(verdict):
+        paragraph(words)
+    if not verdict.excluded:
+        paragraph("Nothing: no figure exceeds what any chip of the table can do.")
+    heading(f"Possible if slowed down: {len(verdict.possible)} of {len(verdict.possible) + len(verdict.excluded)} chips")
+    paragraph(listed(verdict.possible))
     if verdict.evidence:
         heading("What decided it (bits for the answer; negative: against)")
         for e in verdict.evidence:
             paragraph(f"{e.weight:+6.2f}  row {e.row}: {clean(e.says)}")
-    heading("The file")
+    heading("The figures")
     paragraph(f"{verdict.rows_used} figure{'s' if verdict.rows_used != 1 else ''} used, {len(verdict.rows_ignored)} ignored.")
     for ignored in verdict.rows_ignored[:5]:
         paragraph(f"row {ignored.row}: {clean(ignored.why)}", "    ")
+    for doubt in verdict.caveats:
+        paragraph(clean(doubt) + ".")
+    proved = [line for line in verdict.export_control["lines"] if line["proved"]]
+    if verdict.export_control["tpp_at_least"]:
+        paragraph(f"Demonstrated TPP at least {verdict.export_control['tpp_at_least']:,.0f}"
+                  + (f"; proved: {', '.join(dict.fromkeys(str(line['rule']) for line in proved))}" if proved else "")
+                  + f". Rules as of {verdict.export_control['rules_as_of']}; no legal advice; figures prove “above”, never “below”.")  # fmt: skip
     if verdict.identity_seen:
         said = ", ".join(f"“{clean(name, 60)}”" for name in verdict.identity_seen)
         paragraph(f"It says of its hardware: {said}. That is reported, not used.")
