@@ -239,7 +239,7 @@ def train(out: Path, folder: Path) -> None:
 
 
 @fingerprint.command(cls=Faults)
-@click.option("--only", default=None, metavar="PROTOCOL", help="Run one protocol, by-source or by-submitter, and write nothing.")
+@click.option("--only", default=None, metavar="PROTOCOL", help="Run one protocol, by-source, by-submitter or physics, and write nothing.")
 @click.option("--dataset", "folder", default="datasets", show_default=True, type=click.Path(exists=True, file_okay=False, path_type=Path), help="The dataset's folder.")  # fmt: skip
 @click.option("--out", default="models", show_default=True, type=click.Path(file_okay=False, path_type=Path), help="Where figures.json and the card go.")  # fmt: skip
 def evaluate(only: str | None, folder: Path, out: Path) -> None:

@@ -282,6 +282,8 @@ def _language_models(rows: _Rows, out: Points) -> None:
     _put(out.flop_rate, whole, per_token * (rows.input + rows.output) * flight / rows.value / rows.count)
     _put(out.byte_rate, whole, rows.output * (touched + flight * cache) / rows.value / rows.count)
     _put(out.size, model, flight / rows.count)
+    # A prompt keeps as many rows of the weights' GEMMs busy as it has tokens.
+    _put(out.size, prefill, together * rows.input / rows.count)
 
 
 def _samples(rows: _Rows, out: Points) -> None:

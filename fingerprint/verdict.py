@@ -175,9 +175,13 @@ def classify(
     used = usable(measurements)
     scores = model.scores(measurements)
     p, inside = posterior(model, scores, allowed, coverage)
-    # Bits by which the figures have moved the answer from what was thought before.
-    bits = (np.where(p > 0, p, 1.0) * np.log2(np.where(p > 0, p, 1.0) * allowed.sum())).sum(axis=1)
+    before = model.calibration.prior * allowed / (model.calibration.prior * allowed).sum()
+    # Circumstances alone (lengths, precisions) say nothing of a chip: without a usable figure all stays as it was.
     numbers = measurements.profile_numbers()
+    silent = np.bincount(numbers[used], minlength=len(p)) == 0
+    p[silent], inside[silent] = before, allowed
+    # Bits by which the figures have moved the answer from what was thought before.
+    bits = (p * np.log2(np.where(p > 0, p, 1.0) / np.where(p > 0, before, 1.0))).sum(axis=1)
     by_profile: dict[str, list[Exclusion]] = {}
     for e in exclusions(measurements):
         by_profile.setdefault(e.profile, []).append(e)
@@ -189,7 +193,7 @@ def classify(
     for i, profile in enumerate(measurements.profiles):
         top = int(p[i].argmax())
         chosen = tuple(model.classes[k] for k in np.argsort(-p[i], kind="stable") if inside[i, k])
-        enough = bool(scores.known[i] > 0 and (bits[i] >= LEAST_BITS or allowed.sum() == 1))
+        enough = bool(not silent[i] and (bits[i] >= LEAST_BITS or allowed.sum() == 1))
         rows = np.flatnonzero(numbers == i)
         told = rows[used[rows]]
         probabilities = {c: float(p[i, k]) for k, c in enumerate(model.classes) if allowed[k]}

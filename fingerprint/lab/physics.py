@@ -276,7 +276,7 @@ def _h20(study: Study) -> Figures:
 def claim_threshold(held: Heldout, rows: Mask | None = None) -> dict[str, float]:
     """Return, for each class, the probability below which a claim of it is called inconsistent.
 
-    The class-conditional conformal limit: of profiles of the class from sources never seen, at most :data:`FALSE_ALARMS` lie
+    The class-conditional conformal limit: of profiles of the class from sources (or submitters) never seen, at most :data:`FALSE_ALARMS` lie
     below (the k-th smallest of n, k = floor(0.005 (n + 1))). Classes with fewer than 199 profiles get 0, no alarm; so does
     ``other``, a name for what is not told apart.
 

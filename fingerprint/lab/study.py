@@ -11,7 +11,7 @@ import pandas as pd
 
 from fingerprint.dataset import load_dataset
 from fingerprint.errors import InputError
-from fingerprint.lab import evaluation
+from fingerprint.lab import evaluation, physics
 from fingerprint.lab.build import checksum
 from fingerprint.lab.card import model_card
 from fingerprint.lab.profiles import Corpus
@@ -31,8 +31,8 @@ def evaluate(folder: Path, out: Path, only: str | None, say: Callable[[str], Non
     only : str or None
         One protocol's name, for a quick look; nothing is written then.
     """
-    if only is not None and only not in PROTOCOLS:
-        raise InputError(f"knows no protocol {only!r}; one of {', '.join(PROTOCOLS)}", "--only")
+    if only is not None and only not in (*PROTOCOLS, "physics"):
+        raise InputError(f"knows no protocol {only!r}; one of {', '.join(PROTOCOLS)}, physics", "--only")
     corpus = Corpus.of(load_dataset())
     figures: list[dict[str, Any]] = []
     confusion = pd.DataFrame()
@@ -43,6 +43,10 @@ def evaluate(folder: Path, out: Path, only: str | None, say: Callable[[str], Non
             figures += evaluation.report(name, held)
             if name == "by-source":
                 confusion = evaluation.confusions(held)
+                figures += physics.report_claims(held)
+    if only in (None, "physics"):
+        say("physics: bounds of every row against every chip")
+        figures += physics.report(corpus)
     data = checksum(folder / "measurements")
     card = model_card(figures, confusion, {"Data": f"`{data}`", "Made by": "`fingerprint evaluate`"})
     if only is None:

@@ -11,7 +11,8 @@ from fingerprint.report.terminal import clean
 if TYPE_CHECKING:
     from fingerprint.verdict import Verdict
 
-FIELDS = ("profile", "answer", "architecture", "probability", "prediction_set", "coverage", "rows_used", "identity_seen")
+FIELDS = ("profile", "answer", "architecture", "probability", "prediction_set", "coverage", "claim",
+          "chips_excluded", "chips_possible", "rows_used", "identity_seen")  # fmt: skip
 
 
 def safe(text: str) -> str:
@@ -28,4 +29,5 @@ def write(verdicts: Iterable[Verdict], stream: TextIO, header: bool) -> None:
     for v in verdicts:
         p = v.probabilities.get(v.architecture or "")
         writer.writerow([safe(v.profile), v.answer, v.architecture or "", "" if p is None else f"{p:.4f}",
-                         " ".join(v.prediction_set), v.coverage, v.rows_used, safe("; ".join(v.identity_seen))])  # fmt: skip
+                         " ".join(v.prediction_set), v.coverage, v.claim.result if v.claim else "",
+                         len(v.excluded), len(v.possible), v.rows_used, safe("; ".join(v.identity_seen))])  # fmt: skip

@@ -1,0 +1,147 @@
+"""The laboratory: splits keep their promises, figures of merit are what they say, baselines answer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fingerprint import load_dataset
+from fingerprint.candidates import candidates, numbers, pairs
+from fingerprint.lab import baselines, calibrating, experts, holdout, metrics
+from fingerprint.lab.profiles import Corpus, Profiles, balanced_weights, natural, training
+from fingerprint.scorer import CLASSES, Scores, class_scores
+
+
+@pytest.fixture(scope="module")
+def corpus() -> Corpus:
+    """A few small sources."""
+    frame = load_dataset()
+    return Corpus.of(frame[frame["source"].isin(["facts-gemm", "torch-matmul-crowd", "hipkittens", "qwen-speed", "nemo-perf"])])
+
+
+def test_folds_keep_groups_whole_and_share_out_the_classes() -> None:
+    """No origin is on both sides; every fold has members."""
+    group = np.array([f"g{i % 23}" for i in range(400)], dtype=object)
+    label = np.array([f"c{(i % 23) % 3}" for i in range(400)], dtype=object)
+    place = holdout.balanced_folds(group, label, folds=5)
+    assert set(place) == set(group)
+    assert set(place.values()) == set(range(5))
+
+
+def test_natural_profiles_are_of_four_richnesses_and_keep_to_their_profile(corpus: Corpus) -> None:
+    """A tool slice has at least four rows of one tool; a figure is one row; nobody mixes profiles."""
+    test = natural(corpus)
+    for rows, kind in zip(test.rows, test.kind, strict=True):
+        part = corpus.frame.iloc[rows]
+        assert part["profile"].nunique() == 1
+        if kind == "figure":
+            assert len(part) == 1
+        if kind == "tool":
+            assert len(part) >= 4
+            assert part["tool"].nunique() == 1
+        if kind == "run":
+            assert part[["tool", "workload", "phase"]].drop_duplicates().shape[0] == 1
+
+
+def test_estimates_and_quarantined_rows_are_never_learned_from() -> None:
+    """The corpus holds neither."""
+    frame = load_dataset(quarantined=True)
+    kept = Corpus.of(frame[frame["source"].isin(["epoch", "deepseek-kernels"])]).frame
+    assert (kept["estimate"] == 0).all()
+    assert (kept["quarantine"] == "").all()
+
+
+def test_sampling_is_deterministic(corpus: Corpus) -> None:
+    """The same corpus gives the same sub-profiles."""
+    one, two = training(corpus), training(corpus)
+    assert len(one) == len(two)
+    assert all(np.array_equal(a, b) for a, b in zip(one.rows, two.rows, strict=True))
+
+
+def test_weights_give_a_crowd_less_than_its_number(corpus: Corpus) -> None:
+    """A source with many sub-profiles does not outvote the rest by its size."""
+    train = training(corpus)
+    weight = pd.Series(balanced_weights(train)).groupby(train.measurer.astype(str)).agg(["mean", "size"])
+    assert weight.loc[weight["size"].idxmax(), "mean"] < weight.loc[weight["size"].idxmin(), "mean"]
+
+
+def test_residuals_come_from_a_model_that_did_not_see_their_fold(corpus: Corpus) -> None:
+    """Changing the labels of a fold leaves that fold's own residuals alone."""
+    material = experts.Material.of(corpus)
+    fold = np.array([hash_ % 2 for hash_ in pd.factorize(corpus.frame["origin"])[0]])[material.rows.index]
+    seen = experts.held_out_residuals(material, fold)
+    other = np.where(fold == 0, 0, material.chip)
+    changed = experts.Material(material.rows, material.place, other, material.weight, material.chosen)
+    again = experts.held_out_residuals(changed, fold)
+    np.testing.assert_array_equal(seen.found.off[fold == 0], again.found.off[fold == 0])
+    assert not np.array_equal(seen.found.off[fold == 1], again.found.off[fold == 1])
+
+
+def test_nearness_is_achieved_over_ceiling() -> None:
+    """A GEMM of 100 TFLOP/s in BF16 is at 100/148 of an H20 and 100/989 of an H100."""
+    from fingerprint.measurements import from_columns
+    from fingerprint.scorer import visible
+
+    table = from_columns({"tool": ["kernel"], "workload": ["gemm"], "phase": ["kernel"], "precision": ["bf16"],
+                          "quantity": ["compute_rate"], "unit": ["TFLOP/s"], "value": [100.0]})  # fmt: skip
+    rows, _ = visible(table)
+    chips = np.array([numbers("H20-96GB")[0], numbers("H100-SXM")[0]])
+    _, near = pairs(rows.take(np.zeros(2, dtype=np.int64)), chips)
+    np.testing.assert_allclose(10.0**near, [100 / 148, 100 / 989.4], rtol=1e-6)
+
+
+def test_class_scores_add_up_the_candidates_of_a_class() -> None:
+    """Equal logits give each class the share of its candidates; what is excluded gives nothing."""
+    n = len(candidates().ids)
+    left = np.ones((1, n), dtype=bool)
+    p = np.exp(class_scores(np.zeros((1, n)), np.ones(1), left))[0]
+    assert p.sum() == pytest.approx(1.0, abs=1e-4)
+    assert p[CLASSES.index("h20")] == pytest.approx(sum(a == "h20" for a in candidates().architecture) / n, abs=1e-5)
+    left[0, [a == "h20" for a in candidates().architecture]] = False
+    assert np.exp(class_scores(np.zeros((1, n)), np.ones(1), left))[0, CLASSES.index("h20")] < 1e-5
+
+
+def test_calibration_trusts_an_expert_that_is_right_and_covers_what_it_promises() -> None:
+    """On synthetic truth the sets hold the class at the stated level and the useless expert is ignored."""
+    rng = np.random.default_rng(0)
+    n = 6000
+    truth = rng.integers(0, len(CLASSES), n)
+    good = rng.normal(0, 1, (n, len(CLASSES)))
+    good[np.arange(n), truth] += 3.0
+    scores = Scores(good, rng.normal(0, 1, good.shape), np.full(n, 8.0), np.ones(n), np.ones(good.shape, dtype=bool))
+    half = np.arange(n) < n // 2
+    fitted = calibrating.fit(scores.take(half), truth[half], np.ones(half.sum()))
+    p = fitted.probabilities(scores.take(~half))
+    assert fitted.trust[0, 0] > fitted.trust[1, 0] + 1.0
+    inside = fitted.sets(p, 0.9)[np.arange(len(p)), truth[~half]]
+    assert inside.mean() == pytest.approx(0.9, abs=0.03)
+
+
+def test_macro_f1_and_recall_are_those_of_the_counts() -> None:
+    """A worked example: 8 of 10, and 5 of 10."""
+    counts = np.array([[8.0, 2.0], [5.0, 5.0]])
+    assert metrics.recall(counts, 0) == pytest.approx(0.8)
+    assert metrics.precision(counts, 0) == pytest.approx(8 / 13)
+    assert metrics.macro_f1(counts) == pytest.approx((16 / 23 + 10 / 17) / 2)
+
+
+def test_intervals_are_wide_where_few_origins_speak() -> None:
+    """Ten profiles of one origin are one voice: the interval of two origins that disagree spans both."""
+    values = np.repeat([0.0, 1.0], 10)
+    origin = np.repeat(np.array(["a", "b"], dtype=object), 10)
+    middle, low, high = metrics.mean_interval(values, origin)
+    assert (middle, low, high) == (0.5, 0.0, 1.0)
+
+
+def test_the_nearest_prototype_rule_answers_where_it_has_a_figure(corpus: Corpus) -> None:
+    """A matmul profile gets the class of the nearest chip, a profile without such figures the commonest class."""
+    train = training(corpus)
+    rule = baselines.NearestPrototype().fit(train)
+    answer, usable = rule.predict(train)
+    assert usable.any()
+    assert (~usable).any()
+    assert set(answer[~usable]) == {rule.majority}
+    matmul: Profiles = train.take(usable & (train.architecture == "h20") & (train.size >= 4))
+    assert len(matmul)
+    assert (rule.predict(matmul)[0] == "h20").mean() > 0.5
