@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -86,5 +85,4 @@ class ArchitectureClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
     def forest(self) -> Forest:
         """Return the fitted trees as plain arrays."""
         check_is_fitted(self)
-        forest = from_histogram_boosting(self.boosting_)
-        return replace(forest, feature=self.columns_[forest.feature].astype("<i4"))
+        return from_histogram_boosting(self.boosting_, self.columns_)

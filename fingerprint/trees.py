@@ -135,8 +135,10 @@ def _depth(left: npt.NDArray[np.int32], right: npt.NDArray[np.int32], root: npt.
         level, depth = np.unique(np.concatenate([left[inner], right[inner]])), depth + 1
 
 
-def from_histogram_boosting(estimator: object) -> Forest:
+def from_histogram_boosting(estimator: object, fitted_on: npt.NDArray[np.intp] | None = None) -> Forest:
     """Return the forest of a fitted HistGradientBoostingClassifier or Regressor.
+
+    ``fitted_on`` are the columns of the whole input that the estimator was fitted on; all by default.
 
     Reads scikit-learn's private predictor arrays; a test compares scores with the estimator's own.
     """
@@ -166,5 +168,7 @@ def from_histogram_boosting(estimator: object) -> Forest:
     # Infinite thresholds ("everything known goes left") are kept: only NaN is forbidden in a model.
     baseline = np.asarray(estimator._baseline_prediction, dtype=np.float64).reshape(-1)  # type: ignore[attr-defined]
     roots = np.asarray(root, dtype="<i4")
+    if fitted_on is not None:
+        joined["feature"] = fitted_on[joined["feature"]].astype("<i4")
     return Forest(**joined, root=roots, output=np.asarray(output, dtype="<i4"), baseline=baseline,
                   depth=_depth(joined["left"], joined["right"], roots))  # fmt: skip

@@ -47,7 +47,7 @@ class NearestPrototype:
         seen = 10.0 ** test.x[:, columns]
         with np.errstate(all="ignore"):
             away = np.abs(seen[:, None, :] - self.values) / self.values
-            distance = np.nanmean(np.where(np.isnan(away), np.nan, away), axis=2)
+            distance = np.nansum(away, axis=2) / (~np.isnan(away)).sum(axis=2)
         usable = ~np.isnan(distance).all(axis=1)
         answer = np.full(len(test), self.majority, dtype=object)
         answer[usable] = self.names[np.nanargmin(distance[usable], axis=1)]

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 from fingerprint.candidates import Rows, candidates, numbers, pairs
-from fingerprint.classifier import ArchitectureClassifier
+from fingerprint.classifier import ArchitectureClassifier, telling_columns
 from fingerprint.forward import Residuals, match, residuals
 from fingerprint.lab.profiles import Corpus, Profiles, balanced_weights
 from fingerprint.measurements import Floats
 from fingerprint.scorer import CLASSES, Seen, visible
+from fingerprint.trees import Forest, from_histogram_boosting
 
 #: Rows of one origin and chip that the forward model learns from at most.
 MOST_ROWS = 3000
@@ -72,7 +74,33 @@ def _typical(found: tuple[int, ...]) -> int:
     return (socketed or list(found) or [-1])[0]
 
 
-def fit_forward(material: Material, learn: npt.NDArray[np.bool_]) -> HistGradientBoostingRegressor:
+@dataclass(frozen=True)
+class Boosted:
+    """A fitted estimator on the columns that told it anything (see :func:`fingerprint.classifier.telling_columns`)."""
+
+    estimator: HistGradientBoostingRegressor | HistGradientBoostingClassifier
+    columns: npt.NDArray[np.intp]
+
+    @classmethod
+    def fit(cls, estimator: HistGradientBoostingRegressor | HistGradientBoostingClassifier, x: npt.NDArray[Any], y: Floats,
+            weight: Floats) -> Boosted:  # fmt: skip
+        """Return the estimator fitted."""
+        columns = telling_columns(x)
+        return cls(estimator.fit(x[:, columns], y, sample_weight=weight), columns)
+
+    def score(self, x: npt.NDArray[Any]) -> Floats:
+        """Return the regression's value or the classifier's log odds."""
+        known = x[:, self.columns]
+        if isinstance(self.estimator, HistGradientBoostingClassifier):
+            return np.asarray(self.estimator.decision_function(known))
+        return np.asarray(self.estimator.predict(known))
+
+    def forest(self) -> Forest:
+        """Return the trees as plain arrays."""
+        return from_histogram_boosting(self.estimator, self.columns)
+
+
+def fit_forward(material: Material, learn: npt.NDArray[np.bool_]) -> Boosted:
     """Return the regression fitted on some of the rows."""
     use = np.flatnonzero(learn & (material.chip >= 0) & material.chosen)
     design, near = pairs(material.rows.take(use), material.chip[use])
@@ -81,7 +109,7 @@ def fit_forward(material: Material, learn: npt.NDArray[np.bool_]) -> HistGradien
         max_iter=150, learning_rate=0.12, max_leaf_nodes=24, min_samples_leaf=40, l2_regularization=5.0, early_stopping=False,
         random_state=0,
     )  # fmt: skip
-    return model.fit(design[good], near[good], sample_weight=material.weight[use][good])
+    return Boosted.fit(model, design[good], near[good], material.weight[use][good])
 
 
 def held_out_residuals(material: Material, row_fold: Ints, say: Callable[[str], None] = lambda _: None) -> Seen:
@@ -91,7 +119,7 @@ def held_out_residuals(material: Material, row_fold: Ints, say: Callable[[str], 
     for fold in np.unique(row_fold):
         model = fit_forward(material, row_fold != fold)
         ask = np.flatnonzero(row_fold == fold)
-        found = residuals(material.rows.take(ask), model.predict)
+        found = residuals(material.rows.take(ask), model.score)
         near[ask], off[ask] = found.near, found.off
         say(f"forward model without fold {fold + 1}: {len(ask):,} figures judged")
     return Seen(material.rows, Residuals(near, off), material.place)
@@ -107,7 +135,7 @@ def matches(seen: Seen, profiles: Profiles) -> tuple[npt.NDArray[np.float32], Fl
 
 
 def fit_matching(found: npt.NDArray[np.float32], figures: Floats, train: Profiles, learn: npt.NDArray[np.bool_],
-                 seed: int = 0) -> HistGradientBoostingClassifier:  # fmt: skip
+                 seed: int = 0) -> Boosted:  # fmt: skip
     """Return the classifier of (profile, candidate) pairs, which tells whether this is the chip."""
     right = np.zeros((len(train), found.shape[1]), dtype=bool)
     for i, (label, architecture) in enumerate(zip(train.chip, train.architecture, strict=True)):
@@ -124,7 +152,7 @@ def fit_matching(found: npt.NDArray[np.float32], figures: Floats, train: Profile
         max_iter=150, learning_rate=0.1, max_leaf_nodes=16, min_samples_leaf=40, l2_regularization=5.0, max_features=0.5,
         early_stopping=False, random_state=seed,
     )  # fmt: skip
-    return model.fit(x, y, sample_weight=w)
+    return Boosted.fit(model, x, y, w)
 
 
 def fit_direct(train: Profiles, seed: int = 0) -> ArchitectureClassifier:

@@ -144,7 +144,7 @@ def run(corpus: Corpus, train: Profiles, test: Profiles, row_fold: Ints, say: Sa
         model = experts.fit_direct(part)
         direct[ask] = experts.align(model.forest().scores(here.x), model.classes_)
         matching = experts.fit_matching(found, figures, train, learn)
-        logits[ask] = matching.decision_function(asked[ask].reshape(-1, asked.shape[2])).reshape(ask.sum(), -1)
+        logits[ask] = matching.score(asked[ask].reshape(-1, asked.shape[2])).reshape(ask.sum(), -1)
         if raw is not None:
             weight = balanced_weights(part)
             boosting[ask] = baselines.raw_boosting(raw[0][learn], list(classes_of(part.architecture)), weight, raw[1][ask])

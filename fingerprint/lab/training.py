@@ -13,7 +13,6 @@ from fingerprint.lab.experts import Material
 from fingerprint.lab.physics import claim_threshold
 from fingerprint.lab.profiles import Corpus, natural, training
 from fingerprint.scorer import CLASSES, Model
-from fingerprint.trees import from_histogram_boosting
 
 #: Folds of whole sources (submitters, where a source has them) that calibration is fitted on.
 FOLDS = 5
@@ -48,10 +47,10 @@ def train(frame: pd.DataFrame, data: str, kept_out: set[str], say: holdout.Say =
     held = holdout.run(corpus, learn, ask, row_fold, say, with_baselines=False, seen=seen)
     calibration = held.calibrate(np.ones(len(ask), dtype=bool))
     everything = np.ones(len(material.rows), dtype=bool)
-    forward = from_histogram_boosting(experts.fit_forward(material, everything))
+    forward = experts.fit_forward(material, everything).forest()
     # The final matching expert learns, like those of the folds, from residuals that left the figure's own fold out.
     found, figures = experts.matches(seen, learn)
-    matching = from_histogram_boosting(experts.fit_matching(found, figures, learn, np.ones(len(learn), dtype=bool)))
+    matching = experts.fit_matching(found, figures, learn, np.ones(len(learn), dtype=bool)).forest()
     direct = experts.fit_direct(learn)
     if tuple(sorted(CLASSES)) != tuple(direct.classes_):
         raise ValueError("a class has no profile to learn from")
