@@ -77,9 +77,9 @@ def model_card(figures: list[dict[str, Any]], confusion: pd.DataFrame, about: di
     found = _Figures(figures)
     lines = [
         "# Model card: `architecture.fpm`", "",
-        "Gradient-boosted trees over profile vectors (`fingerprint/features.py`), calibrated and conformalised on sources held",
-        "out in turn. Stored as plain arrays with a JSON header; written by `fingerprint train`, measured by `fingerprint",
-        "evaluate`; do not edit by hand.", "",
+        "Two experts, direct trees over profile vectors and a match of figures with chips' data sheets, calibrated and",
+        "conformalised on sources held out in turn, over what physics leaves possible (docs/HOW_IT_WORKS.md). Stored as plain",
+        "arrays with a JSON header; written by `fingerprint train`, measured by `fingerprint evaluate`; do not edit by hand.", "",
         *(f"- **{k}**: {v}" for k, v in about.items()), "",
         "Intervals are 95 % bootstrap intervals over origins (submitters for MLPerf), since figures of one origin are not",
         "independent. Every figure is for profiles whose origin (or submitter) the trees and the calibration had not seen.", "",
