@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def evaluate(folder: Path, out: Path, only: str | None, say: Callable[[str], Non
         say("physics: bounds of every row against every chip")
         figures += physics.report(corpus)
     data = checksum(folder / "measurements")
-    card = model_card(figures, confusion, {"Data": f"`{data}`", "Made by": "`fingerprint evaluate`"})
+    card = model_card(figures, confusion, {"Data": f"`{data}`", "Made by": f"`fingerprint evaluate`, {datetime.now(tz=UTC):%Y-%m-%d}"})
     if only is None:
         out.mkdir(parents=True, exist_ok=True)
         (out / "figures.json").write_text(json.dumps(figures, indent=0, ensure_ascii=False) + "\n", encoding="utf-8")
