@@ -48,7 +48,8 @@ class Candidates:
     native: dict[str, Floats]
 
 
-def _peak(chip: chips.Chip, precision: str) -> float:
+def peak_of(chip: chips.Chip, precision: str) -> float:
+    """Return a chip's FLOP/s at a precision, in the next wider unit it has where it lacks one; NaN where none is known."""
     while precision not in chip.peaks and precision in _WIDER:
         precision = _WIDER[precision]
     return chip.peaks.get(precision, float("nan"))
@@ -59,7 +60,7 @@ def candidates() -> Candidates:
     """Return the chips with a known 16-bit or FP32 rate and bandwidth, one of each group of twins."""
     firsts: dict[str, chips.Chip] = {}
     for chip in chips.table().values():
-        if _peak(chip, "fp16") > 0 and chip.memory_bandwidth > 0:
+        if peak_of(chip, "fp16") > 0 and chip.memory_bandwidth > 0:
             firsts.setdefault(chip.twin_group or chip.id, chip)
     table = list(firsts.values())
     vendors = {"NVIDIA": 0.0, "AMD": 1.0}
@@ -67,7 +68,7 @@ def candidates() -> Candidates:
         return Candidates(
             tuple(c.id for c in table),
             tuple(c.architecture for c in table),
-            {p: np.log10([_peak(c, p) for c in table]) for p in _PRECISIONS},
+            {p: np.log10([peak_of(c, p) for c in table]) for p in _PRECISIONS},
             np.log10([c.memory_bandwidth for c in table]),
             np.log10([c.link_bandwidth / 2.0 if c.link_bandwidth > 0 else 32e9 for c in table]),
             np.log10([c.board_power for c in table]),

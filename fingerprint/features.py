@@ -16,6 +16,7 @@ import numpy.typing as npt
 from numpy import log10
 
 from fingerprint import chips, workloads
+from fingerprint.candidates import peak_of
 from fingerprint.costs import Points, element_bytes, points
 from fingerprint.measurements import Floats, Measurements
 from fingerprint.regimes import NUMBER, REGIMES, regimes
@@ -99,18 +100,10 @@ def feature_names() -> tuple[str, ...]:
 
 @lru_cache(maxsize=1)
 def _ceilings() -> tuple[dict[str, Floats], Floats]:
-    """FLOP/s of each reference chip by precision (with the fallbacks below), and bytes a second."""
+    """FLOP/s of each reference chip by precision, and bytes a second."""
     table = [chips.table()[c] for c in REFERENCES]
-    wider = {"fp4": "fp8", "fp8": "fp16", "int8": "fp16", "tf32": "fp32", "bf16": "fp16", "int4": "fp16", "": "fp16"}
-
-    def peak(chip: chips.Chip, precision: str) -> float:
-        # A chip without a unit for a precision computes in the next wider one it has.
-        while precision not in chip.peaks and precision in wider:
-            precision = wider[precision]
-        return chip.peaks.get(precision, float("nan"))
-
     precisions = ("fp64", "fp32", "tf32", "bf16", "fp16", "int8", "fp8", "fp4", "int4", "")
-    rates = {p: np.array([peak(c, p) for c in table]) for p in precisions}
+    rates = {p: np.array([peak_of(c, p) for c in table]) for p in precisions}
     return rates, np.array([c.memory_bandwidth for c in table])
 
 

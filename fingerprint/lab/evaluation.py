@@ -51,7 +51,7 @@ def report(protocol: str, held: Heldout) -> Figures:
     p = held.probabilities
     sets = held.sets(COVERAGE)
     for kind, name in SLICES.items():
-        rows = (held.test.kind == kind)
+        rows = held.test.kind == kind
         if rows.sum() >= 20:
             out += _slice(protocol, name, held, rows, p, sets)
     return out
@@ -131,14 +131,14 @@ def _answers(protocol: str, name: str, truth: Labels, answer: Labels, origin: La
 
 def confusions(held: Heldout, kind: str = "tool") -> pd.DataFrame:
     """Return the table of true class against answer for one richness."""
-    rows = (held.test.kind == kind)
+    rows = held.test.kind == kind
     answer = np.asarray(CLASSES, dtype=object)[held.probabilities[rows].argmax(axis=1)]
     return pd.crosstab(pd.Series(held.truth[rows], name="truth"), pd.Series(answer, name="answer"))
 
 
 def errors(held: Heldout, kind: str = "tool") -> pd.DataFrame:
     """Return one line a profile of one richness: where it came from, the truth, the answer and its probability."""
-    rows = (held.test.kind == kind)
+    rows = held.test.kind == kind
     p = held.probabilities[rows]
     part: Profiles = held.test.take(rows)
     return pd.DataFrame({"profile": part.name, "origin": part.origin, "chip": part.chip, "rows": part.size,
