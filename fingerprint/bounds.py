@@ -12,6 +12,7 @@ trick could have skipped, so that a chip whose ceiling lies below it is excluded
 - fine-tuning may freeze weights, which saves their gradient: 4 FLOP a parameter and token, not 6, except where a whole training
   run or a rule of the benchmark says that all weights are trained;
 - elements of a cache whose precision is not stated are 8 bits wide, or 4 where no precision is stated at all;
+- weights count against the memory only where a pass is too short to fetch them from elsewhere (:mod:`fingerprint.board`);
 - zeros are not skipped: structured sparsity changes the result of a dense product, so dense peaks are the ceilings.
 """
 
@@ -24,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fingerprint import workloads
+from fingerprint.board import footprint, paired_power
 from fingerprint.costs import BUS_FACTOR, CACHE_WORKLOADS, HOST_WORKLOADS, LINK_WORKLOADS, element_bytes
 from fingerprint.measurements import Floats, Mask, Measurements, Words
 
@@ -32,7 +34,8 @@ KINDS: dict[str, str] = {
     "gemm": "compute", "attention": "compute", "moe": "compute", "stated rate": "compute", "prefill": "compute",
     "generation": "compute", "sample": "compute", "training": "compute", "training rate": "compute", "training run": "compute",
     "memory test": "bandwidth", "weights": "bandwidth", "key-value cache": "bandwidth", "element-wise": "bandwidth",
-    "collective": "link", "transfer": "link", "power": "power", "memory in use": "memory",
+    "collective": "link", "transfer": "link", "power": "power", "energy and speed": "power",
+    "memory in use": "memory", "weights held": "memory",
 }  # fmt: skip
 
 #: Bytes of an element of which nothing is stated: 4 bits, the narrowest in use.
@@ -77,6 +80,8 @@ class Bounds:
         Accelerators that a collective joins, NaN where not known.
     reduces : ndarray of bool
         An all-reduce: switches that add on the way may shorten it.
+    seconds : ndarray of float
+        How long a host had to bring what the memory lacks (``weights held``), NaN elsewhere.
     """
 
     index: Rows
@@ -86,6 +91,7 @@ class Bounds:
     working_set: Floats
     ranks: Floats
     reduces: Mask
+    seconds: Floats
 
     def __len__(self) -> int:
         return len(self.index)
@@ -97,7 +103,7 @@ class Bounds:
     def take(self, chosen: npt.NDArray[np.bool_] | Rows) -> Bounds:
         """Return the chosen entries."""
         return Bounds(self.index[chosen], self.kind.take(chosen), self.achieved[chosen], self.precision.take(chosen),
-                      self.working_set[chosen], self.ranks[chosen], self.reduces[chosen])  # fmt: skip
+                      self.working_set[chosen], self.ranks[chosen], self.reduces[chosen], self.seconds[chosen])  # fmt: skip
 
 
 @lru_cache(maxsize=1)
@@ -116,17 +122,17 @@ class _Gathered:
 
     def __init__(self, table: Measurements) -> None:
         self.table = table
-        self.parts: list[tuple[Rows, str, Floats, Floats]] = []
+        self.parts: list[tuple[Rows, str, Floats, Floats, Floats]] = []
 
-    def add(self, kind: str, where: Mask, achieved: Floats, working_set: Floats | None = None) -> None:
+    def add(self, kind: str, where: Mask, achieved: Floats, working_set: Floats | None = None, seconds: Floats | None = None) -> None:
         """Keep the rows of a mask whose bound is known and positive."""
         rows = np.flatnonzero(where & np.isfinite(achieved) & (achieved > 0))
-        size = np.full(len(rows), np.nan) if working_set is None else working_set[rows]
-        self.parts.append((rows, kind, achieved[rows], size))
+        size, time = (np.full(len(rows), np.nan) if column is None else column[rows] for column in (working_set, seconds))
+        self.parts.append((rows, kind, achieved[rows], size, time))
 
     def bounds(self) -> Bounds:
         kinds = tuple(KINDS)
-        codes = [np.full(len(rows), kinds.index(kind), dtype=np.int32) for rows, kind, _, _ in self.parts]
+        codes = [np.full(len(rows), kinds.index(kind), dtype=np.int32) for rows, kind, *_ in self.parts]
         index, kind = np.concatenate([p[0] for p in self.parts]), Words(np.concatenate(codes), kinds)
         order = np.argsort(index, kind="stable")
         index, kind = index[order], kind.take(order)
@@ -135,7 +141,8 @@ class _Gathered:
         precision = Words(np.where(arithmetic, stated.codes, len(stated.words)).astype(np.int32), (*stated.words, ""))
         return Bounds(index, kind, np.concatenate([p[2] for p in self.parts])[order], precision.rename(str),
                       np.concatenate([p[3] for p in self.parts])[order], self.table.accelerator_count()[index],
-                      self.table.word("workload").take(index).equals("all-reduce"))  # fmt: skip
+                      self.table.word("workload").take(index).equals("all-reduce"),
+                      np.concatenate([p[4] for p in self.parts])[order])  # fmt: skip
 
 
 def bounds(table: Measurements) -> Bounds:
@@ -184,7 +191,10 @@ def _stated(table: Measurements, found: _Gathered) -> None:
     own = single | tool.equals("engine", "serving", "telemetry")
     drawn = quantity.equals("power") & table.word("statistic").equals(*_MEAN)
     found.add("power", drawn & own, value)
+    found.add("energy and speed", own & quantity.equals("energy_per_token", "energy_per_sample"), paired_power(table))
     found.add("memory in use", quantity.equals("memory_used") & single, value)
+    told, held, seconds = footprint(table)
+    found.add("weights held", told, held, seconds=seconds)
 
 
 def _kernels(table: Measurements, found: _Gathered) -> None:

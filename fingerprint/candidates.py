@@ -23,7 +23,8 @@ _PRECISIONS = ("fp64", "fp32", "tf32", "bf16", "fp16", "int8", "fp8", "fp4", "in
 _WIDER = {"unstated-8": "int8", "fp4": "fp8", "fp8": "fp16", "int8": "fp16", "tf32": "fp32", "bf16": "fp16", "int4": "fp16", "": "fp16", "fp16": "fp32"}
 
 #: What a row descriptor holds, in order.
-ROW_NAMES: tuple[str, ...] = ("regime", "bits", "size", "weights", "input", "output", "intensity", "accelerators", "work", "statistic")
+ROW_NAMES: tuple[str, ...] = ("regime", "bits", "size", "weights", "input", "output", "intensity", "accelerators",
+                              "work", "statistic", "flight", "launch")  # fmt: skip
 
 #: What a chip adds to it, in order.
 CHIP_NAMES: tuple[str, ...] = ("peak", "bandwidth", "over_ridge", "ideal_time", "eight_bit", "four_bit", "vector", "vendor", "native")
@@ -55,6 +56,12 @@ def peak_of(chip: chips.Chip, precision: str) -> float:
     return chip.peaks.get(precision, float("nan"))
 
 
+def _usual_peak(chip: chips.Chip, precision: str) -> float:
+    """Return a chip's FLOP/s as programs use it: 16-bit products added up in 32 bits, which desktop cards do at half rate."""
+    wide = chip.peaks.get("bf16", float("nan"))
+    return min(peak_of(chip, precision), wide) if precision in ("fp16", "") and wide > 0 else peak_of(chip, precision)
+
+
 @lru_cache(maxsize=1)
 def candidates() -> Candidates:
     """Return the chips with a known 16-bit or FP32 rate and bandwidth, one of each group of twins."""
@@ -68,7 +75,7 @@ def candidates() -> Candidates:
         return Candidates(
             tuple(c.id for c in table),
             tuple(c.architecture for c in table),
-            {p: np.log10([peak_of(c, p) for c in table]) for p in _PRECISIONS},
+            {p: np.log10([_usual_peak(c, p) for c in table]) for p in _PRECISIONS},
             np.log10([c.memory_bandwidth for c in table]),
             np.log10([c.link_bandwidth / 2.0 if c.link_bandwidth > 0 else 32e9 for c in table]),
             np.log10([c.board_power for c in table]),
@@ -121,7 +128,7 @@ def rows_of(table: Measurements, implied: Points, regime: npt.NDArray[np.int16])
     with np.errstate(all="ignore"):
         flops, moved, link = np.log10(implied.flop_rate), np.log10(implied.byte_rate), np.log10(implied.link_rate)
         power = np.where(table.word("quantity").equals("power"), np.log10(table.per_accelerator()), np.nan)
-        size, weights = np.log10(implied.size), np.log10(implied.weight_bytes)
+        size, weights, in_flight = np.log10(implied.size), np.log10(implied.weight_bytes), np.log10(implied.flight)
         lengths = [np.log10(table.number(c)) for c in ("input_tokens", "output_tokens")]
         count = np.log10(table.accelerator_count())
         work = np.log10(table.word("workload").map(_work()))
@@ -129,7 +136,13 @@ def rows_of(table: Measurements, implied: Points, regime: npt.NDArray[np.int16])
     link[~np.isin(regime, [NUMBER["collective"], NUMBER["point-to-point"]])] = np.nan
     bits = 8.0 * element_bytes(table.word("precision"), np.nan)
     statistic = table.word("statistic").map(_STATISTICS, missing=0.0)
-    describe = np.stack([regime.astype(float), bits, size, weights, *lengths, flops - moved, count, work, statistic], axis=1)
+    # A kernel's rows of tokens, and a model's arithmetic in one pass: what fills a chip, told alike for both.
+    kernel, tokens = table.word("phase").equals("kernel") | table.word("tool").equals("kernel"), np.log10(table.number("m"))
+    trained = regime == NUMBER["train-llm"]
+    launch = np.where(kernel, size, size + work + np.where(trained, lengths[0], 0.0))
+    size = np.where(kernel & ~np.isnan(tokens), tokens, size)
+    describe = np.stack([regime.astype(float), bits, size, weights, *lengths, flops - moved, count, work, statistic, in_flight,
+                         launch], axis=1)  # fmt: skip
     describe[~np.isfinite(describe)] = np.nan
     told = ~np.isnan(flops) | ~np.isnan(moved) | ~np.isnan(link) | ~np.isnan(power)
     index = np.flatnonzero(told & (regime >= 0) & ~cached)
@@ -187,24 +200,33 @@ def pairs(rows: Rows, chip: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:
     # A link's or a board's figure has its own ceiling in the place of the peak.
     ceiling = np.where(np.isnan(roof), np.where(np.isnan(rows.link), known.power[chip], known.link[chip]), peak)
     over_ridge = rows.describe[:, ROW_NAMES.index("intensity")] - (peak - bandwidth)
-    ideal = rows.describe[:, ROW_NAMES.index("size")] - ceiling
+    launch, size = rows.describe[:, ROW_NAMES.index("launch")], rows.describe[:, ROW_NAMES.index("size")]
+    ideal = np.where(np.isnan(rows.link), launch, size) - ceiling
     sheet = [ceiling, bandwidth, over_ridge, ideal, known.peaks["fp8"][chip] - sixteen, known.peaks["fp4"][chip] - sixteen,
              known.peaks["fp32"][chip] - sixteen, known.vendor[chip], suits]  # fmt: skip
     return np.column_stack([rows.describe, *sheet]), near
 
 
-#: Regimes whose figures share a software stack's efficiency: offsets are thought of by these groups.
+#: Regimes whose figures miss the forward model's guess together: what a software stack does well or badly as a whole.
 GROUPS: dict[str, tuple[str, ...]] = {
-    "compute": ("gemm-fp64", "gemm-fp32", "gemm-tf32", "gemm-16", "gemm-8", "gemm-4", "gemm-unstated", "attention-prefill"),
-    "small": ("gemm-mid", "gemm-skinny", "attention-decode", "moe"),
-    "memory": ("elementwise", "memory"),
+    "vector": ("gemm-fp64", "gemm-fp32"),
+    "tf32": ("gemm-tf32",),
+    "16-bit": ("gemm-16",),
+    "8-bit": ("gemm-8",),
+    "4-bit": ("gemm-4",),
+    "compute": ("gemm-unstated", "train-rate"),
+    "attention": ("attention-prefill",),
+    "small": ("gemm-mid",),
+    "skinny": ("gemm-skinny", "moe"),
+    "cached": ("attention-decode",),
+    "memory": ("memory",),
+    "elementwise": ("elementwise",),
     "link": ("collective", "point-to-point"),
-    "prefill": ("prefill",),
-    "first-token": ("first-token",),
+    "prefill": ("prefill", "first-token"),
     "decode": ("decode-step", "decode"),
     "served": ("serve", "offline", "request", "interactive"),
     "samples": ("vision", "encoder", "speech", "diffusion", "recommender"),
-    "training": ("train-llm", "train-other", "train-rate", "training-run"),
+    "training": ("train-llm", "train-other", "training-run"),
     "power": ("power", "power-idle", "energy", "cache", "host"),
 }
 

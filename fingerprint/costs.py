@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fingerprint import workloads
+from fingerprint.flight import in_flight
 from fingerprint.measurements import Floats, Measurements, Words
 from fingerprint.units import BYTES
 
@@ -61,6 +62,8 @@ class Points:
         Bytes of weights held per accelerator, for model workloads.
     size : ndarray of shape (n_rows,)
         The size of the work in one launch: FLOPs of a kernel, message bytes of a collective, tokens in flight of a model.
+    flight : ndarray of shape (n_rows,)
+        Sequences in flight of a model: stated, or by Little's law over the figures of a run.
     """
 
     flop_rate: Floats
@@ -68,6 +71,7 @@ class Points:
     link_rate: Floats
     weight_bytes: Floats
     size: Floats
+    flight: Floats
 
     @property
     def intensity(self) -> Floats:
@@ -125,7 +129,7 @@ class _Rows:
         self.training_flops = _first(self.workload.map(facts["training_flops_per_sample"]), 3.0 * self.sample_flops)
         self.input = _first(table.number("input_tokens"), self.workload.map(facts["mlperf_input_tokens"]))
         self.output = _first(table.number("output_tokens"), self.workload.map(facts["mlperf_output_tokens"]))
-        self.flight = _first(table.number("batch"), table.number("concurrency"))
+        self.flight = _first(table.number("batch"), table.number("concurrency"), in_flight(table))
 
     def number(self, name: str, missing: float = np.nan) -> Floats:
         column = self.table.number(name)
@@ -142,7 +146,7 @@ def points(table: Measurements) -> Points:
     bytes depend on it.
     """
     rows = _Rows(table)
-    out = Points(*(np.full(rows.n, np.nan) for _ in range(5)))
+    out = Points(*(np.full(rows.n, np.nan) for _ in range(6)))
     with np.errstate(all="ignore"):
         _direct(rows, out)
         _kernels(rows, out)
@@ -281,9 +285,10 @@ def _language_models(rows: _Rows, out: Points) -> None:
     whole = model & rows.measures("e2e_latency", "latency") & rows.phase.equals("serve", "offline", "latency", "interactive", "")
     _put(out.flop_rate, whole, per_token * (rows.input + rows.output) * flight / rows.value / rows.count)
     _put(out.byte_rate, whole, rows.output * (touched + flight * cache) / rows.value / rows.count)
-    _put(out.size, model, flight / rows.count)
+    _put(out.flight, model, rows.flight)
+    _put(out.size, model, rows.flight / rows.count)
     # A prompt keeps as many rows of the weights' GEMMs busy as it has tokens.
-    _put(out.size, prefill, together * rows.input / rows.count)
+    _put(out.size, prefill | (model & rows.phase.equals("prefill")), together * rows.input / rows.count)
 
 
 def _samples(rows: _Rows, out: Points) -> None:

@@ -1,22 +1,32 @@
-"""Which figures decided: each row's weight in bits, found by leaving it out, exact for the shipped model."""
+"""Which figures decided: each row's weight in bits, found by leaving it out, exact for the shipped model.
+
+The profiles of a table are weighed together, each whole and then without each of its rows, in tables of some ten thousand
+rows: the model looks at a figure once, however many of these it stands in.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
+from fingerprint.flight import in_flight
 from fingerprint.measurements import Floats, Mask, Measurements, Words
-from fingerprint.scorer import Model, Scores
+from fingerprint.sampling import kinds
+from fingerprint.scorer import Model, Scores, Seen
 
 #: Up to so many rows each is left out by itself; beyond, rows of one kind of work are left out together.
 MOST_SINGLE = 120
 
-#: Rows beyond which nothing is left out: such a profile's answer rests on no single figure.
-MOST_ROWS = 5000
-
 #: Most lines of evidence that a verdict carries.
 MOST_LINES = 8
+
+#: Rows of the tables in which profiles are weighed, about; bounds memory.
+BLOCK = 40_000
+
+Rowsets = npt.NDArray[np.int64]
+Tops = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -53,53 +63,110 @@ def posterior(model: Model, scores: Scores, allowed: Mask, coverage: float) -> t
     return p, inside
 
 
-def weigh(model: Model, profile: Measurements, allowed: Mask, top: int) -> tuple[Evidence, ...]:
-    """Return the weightiest rows: the log odds of the answer with all rows, less those without the row.
+def weigh(model: Model, table: Measurements, seen: Seen, used: Mask, asked: Mask, allowed: Mask, top: Tops) -> list[tuple[Evidence, ...]]:
+    """Return the weightiest rows of each profile: the log odds of its answer with all rows, less those without the row.
 
     Parameters
     ----------
-    profile : Measurements
-        Rows of one profile.
-    allowed : ndarray of bool
+    table : Measurements
+        The rows that the answers rest on, of one or more profiles.
+    seen : Seen
+        These rows as the model looked at them.
+    used : ndarray of bool, shape (n_rows,)
+        Rows that say something: the others are never left out.
+    asked : ndarray of bool, shape (n_profiles,)
+        Profiles to weigh; the others get nothing.
+    allowed : ndarray of bool, shape (n_classes,)
         Classes thought possible.
-    top : int
-        The answered class.
+    top : ndarray of int, shape (n_profiles,)
+        The answered class of each profile.
     """
-    n = len(profile)
-    if n == 0 or n > MOST_ROWS or allowed.sum() < 2:
-        return ()
-    units = [np.array([i]) for i in range(n)] if n <= MOST_SINGLE else _kinds(profile)
-    parts = [np.setdiff1d(np.arange(n), unit, assume_unique=True) for unit in units]
-    # One table that holds the profile whole, then once without each unit; without any row nothing is known.
-    numbers = np.repeat(np.arange(1 + len(parts)), [n, *map(len, parts)]).astype(np.int32)
-    row = np.concatenate([np.arange(n), *parts]).astype(np.int64)
-    stacked = profile.take(row)
-    words = {**stacked.words, "profile": Words(numbers, tuple(map(str, range(1 + len(parts)))))}
-    scores = model.scores(Measurements(words, stacked.numbers, stacked.row), model.look(profile), row)
-    p, _ = posterior(model, scores, allowed, 0.9)
-    if len(p) <= len(parts):
-        nothing = np.tile(allowed / allowed.sum(), (1 + len(parts) - len(p), 1))
-        p = np.vstack([p, nothing])
-    odds = np.log2(np.maximum(p[:, top], 1e-12)) - np.log2(np.maximum(1.0 - p[:, top], 1e-12))
-    weight = odds[0] - odds[1:]
-    order = np.argsort(-np.abs(weight), kind="stable")[:MOST_LINES]
-    return tuple(
-        Evidence(int(profile.row[units[i][0]]), _says(profile, units[i]), float(weight[i]))
-        for i in order
-        if abs(weight[i]) >= 0.01
-    )
+    out: list[tuple[Evidence, ...]] = [()] * len(asked)
+    if allowed.sum() < 2:
+        return out
+    flight = in_flight(table)
+    numbers = table.profile_numbers()
+    order = np.argsort(numbers, kind="stable")
+    ends = np.cumsum(np.bincount(numbers, minlength=len(asked)))
+    block: list[_Asked] = []
+    size = 0
+    for i in np.flatnonzero(asked).tolist():
+        rows = order[ends[i - 1] if i else 0 : ends[i]]
+        told = rows[used[rows]]
+        if not len(told):
+            continue
+        units = [told[k : k + 1] for k in range(len(told))] if len(told) <= MOST_SINGLE else _kinds(table, told)
+        block.append(_Asked(i, rows, units, int(top[i])))
+        size += len(rows) * (1 + len(units))
+        if size >= BLOCK:
+            _weigh_block(model, table, seen, flight, used, allowed, block, out)
+            block, size = [], 0
+    if block:
+        _weigh_block(model, table, seen, flight, used, allowed, block, out)
+    return out
 
 
-def _kinds(profile: Measurements) -> list[np.ndarray[tuple[int], np.dtype[np.int64]]]:
+@dataclass(frozen=True)
+class _Asked:
+    """A profile to weigh: its rows in the table, and which of them are left out together."""
+
+    profile: int
+    rows: Rowsets
+    units: list[Rowsets]
+    top: int
+
+
+def _weigh_block(model: Model, table: Measurements, seen: Seen, flight: Floats, used: Mask, allowed: Mask, block: list[_Asked],
+                 out: list[tuple[Evidence, ...]]) -> None:  # fmt: skip
+    """Weigh some profiles at once: one table that holds each of them whole, then once without each unit."""
+    parts: list[Rowsets] = []
+    for one in block:
+        parts += [one.rows, *(np.setdiff1d(one.rows, unit, assume_unique=True) for unit in one.units)]
+    # Where no row that says something is left, nothing is known.
+    silent = np.array([not used[part].any() for part in parts])
+    odds_before = model.calibration.prior * allowed
+    p = np.tile(odds_before / odds_before.sum(), (len(parts), 1))
+    told = np.flatnonzero(~silent)
+    stack, row = _stacked(table, [parts[k] for k in told])
+    p[told] = posterior(model, model.scores(stack, seen, row), allowed, 0.9)[0]
+    # A figure less may change what its neighbours mean (requests in flight, by Little's law): those are looked at anew.
+    now, then = in_flight(stack), flight[row]
+    moved = ~((now == then) | (np.isnan(now) & np.isnan(then)))
+    if moved.any():
+        again = np.unique(stack.profile_numbers()[moved])
+        afresh, _ = _stacked(table, [parts[told[k]] for k in again])
+        p[told[again]] = posterior(model, model.scores(afresh), allowed, 0.9)[0]
+    start = 0
+    for one in block:
+        mine = p[start : start + 1 + len(one.units), one.top]
+        start += 1 + len(one.units)
+        odds = np.log2(np.maximum(mine, 1e-12)) - np.log2(np.maximum(1.0 - mine, 1e-12))
+        weight = odds[0] - odds[1:]
+        # Equal weights: the row that stands first in its file, whatever the order here.
+        first = np.array([int(table.row[unit].min()) for unit in one.units])
+        best = np.lexsort((first, -np.round(np.abs(weight), 9)))[:MOST_LINES]
+        out[one.profile] = tuple(
+            Evidence(int(first[k]), _says(table, one.units[k]), float(weight[k])) for k in best.tolist() if abs(weight[k]) >= 0.01
+        )
+
+
+def _stacked(table: Measurements, parts: list[Rowsets]) -> tuple[Measurements, Rowsets]:
+    """Return a table in which each part is a profile, and which row of the table each of its rows is."""
+    row = np.concatenate(parts)
+    numbers = np.repeat(np.arange(len(parts), dtype=np.int32), [len(part) for part in parts])
+    stack = table.take(row)
+    words = {**stack.words, "profile": Words(numbers, tuple(map(str, range(len(parts)))))}
+    return Measurements(words, stack.numbers, stack.row), row
+
+
+def _kinds(table: Measurements, rows: Rowsets) -> list[Rowsets]:
     """Return the rows of each kind of work."""
-    columns = [profile.word(c) for c in ("tool", "workload", "phase", "precision", "quantity")]
-    found: dict[tuple[str, ...], list[int]] = {}
-    for i, key in enumerate(zip(*columns, strict=True)):
-        found.setdefault(key, []).append(i)
-    return [np.asarray(rows, dtype=np.int64) for rows in found.values()]
+    kind = kinds(table, rows)
+    order = np.argsort(kind, kind="stable")
+    return np.split(rows[order], np.flatnonzero(np.diff(kind[order])) + 1)
 
 
-def _says(profile: Measurements, unit: np.ndarray[tuple[int], np.dtype[np.int64]]) -> str:
+def _says(profile: Measurements, unit: Rowsets) -> str:
     if len(unit) == 1:
         return describe(profile, int(unit[0]))
     best = unit[int(np.argmax(profile.number("value")[unit]))]

@@ -13,7 +13,7 @@ than many parts reach.
 
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any, Final
@@ -24,7 +24,7 @@ from fingerprint.export_rules import Condition, Rule, as_of, rows, rules, some
 
 __all__ = [
     "BIT_LENGTH", "Condition", "Rule", "Screen", "Status", "as_of", "close_lines", "demonstrated_tpp", "figures", "lines",
-    "performance_density", "rules", "screen", "status", "tpp",
+    "performance_density", "rules", "screen", "standing", "status", "tpp",
 ]  # fmt: skip
 
 #: Bits of an operand. How many TF32 counts as is unchecked (19 are multiplied, 32 stored). Whatever runs TF32 runs a 16-bit
@@ -329,6 +329,31 @@ def status(chip_or_family: str, on: date | None = None) -> Status:
     told = "; ".join(f"{name}: {found.status}" for name, found in zip(members(label), each, strict=True))
     sources = tuple(dict.fromkeys(source for found in each for source in found.sources))
     return Status(label, "differs", None, "", sources, "K", any(found.computed for found in each), f"By chip: {told}.")
+
+
+@functools.lru_cache(maxsize=1)
+def _states() -> dict[str, str]:
+    """Return the status of every chip at the rule file's date: a verdict asks for all of them."""
+    return {chip: status(chip).status for chip in table()}
+
+
+def standing(ids: Iterable[str]) -> dict[str, list[str]]:
+    """Return chips by their status at the rule file's date: the commonest status first, chips in the order given.
+
+    Raises
+    ------
+    InputError
+        If an id is unknown.
+
+    Examples
+    --------
+    >>> standing(["H20-96GB", "H100-SXM", "A100-SXM4-80GB"])
+    {'controlled': ['H100-SXM', 'A100-SXM4-80GB'], 'licence': ['H20-96GB']}
+    """
+    found: dict[str, list[str]] = {}
+    for chip in ids:
+        found.setdefault(_states()[_chip(chip).id], []).append(chip)
+    return dict(sorted(found.items(), key=lambda kv: -len(kv[1])))
 
 
 def demonstrated_tpp(best: Mapping[str, float]) -> tuple[float, str | None]:

@@ -221,6 +221,11 @@ class Measurements:
         found |= {n: float(c[index]) for n, c in self.numbers.items() if not np.isnan(c[index])}
         return found
 
+    def _repr_html_(self) -> str | None:
+        from fingerprint.report import notebook
+
+        return notebook.of_measurements(self)
+
     def to_frame(self) -> pd.DataFrame:
         """Return the table as a pandas DataFrame with the columns of this module, in its order."""
         import pandas as pd
@@ -396,7 +401,8 @@ def _to_canonical(
         units.append(done.unit)
         per_accelerator.append(done.per_accelerator)
     words, numbers = dict(words), dict(numbers)
-    numbers["value"] = numbers["value"] * np.asarray(factor, dtype=np.float64)[inverse] if len(rows) else numbers["value"]
+    with np.errstate(over="ignore"):  # what becomes infinite is refused as absurd
+        numbers["value"] = numbers["value"] * np.asarray(factor, dtype=np.float64)[inverse] if len(rows) else numbers["value"]
     order = Words.of(quantities)
     words["quantity"] = Words(order.codes[inverse] if len(rows) else order.codes, order.words)
     order = Words.of(units)

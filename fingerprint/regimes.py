@@ -99,7 +99,9 @@ def _put_kernels(table: Measurements, points: Points, put: Callable[[npt.NDArray
     put(workload.equals("attention-prefill", "attention") & timed, "attention-prefill")
     put(workload.equals("attention-decode") & timed, "attention-decode")
     put(workload.equals("moe") & timed, "moe")
-    put(workload.equals("elementwise", "softmax", "layernorm", "activation", "vector") & timed, "elementwise")
+    plain = workload.equals("elementwise", "softmax", "layernorm", "activation", "vector") & timed
+    # A vector kernel's rate in wide formats is the ordinary units' own.
+    put(plain & ~(quantity.equals("compute_rate") & precision.equals("fp32", "fp64")), "elementwise")
     moved = quantity.equals("bandwidth") & ~gemm & ~workload.equals("attention-decode", "moe", "elementwise")
     put(moved, "memory")
     put(moved & workload.equals(*CACHE_WORKLOADS), "cache")

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -44,8 +44,11 @@ POWER_LIMIT: dict[str, float] = {"H20": 500.0}
 #: B/s in one direction of 16 lanes, by PCI Express generation (PCI-SIG), for chips without links of their own.
 PCIE: dict[float, float] = {3.0: 15.75e9, 4.0: 31.5e9, 5.0: 63e9, 6.0: 126e9}
 
-#: Capacities are sold in GB of 10^9 or of 2^30 bytes.
-CAPACITY = 1.075
+#: Capacities are sold in GB of 10^9 or of 2^30 bytes; cards for desktops are sold refitted with twice the memory.
+CAPACITY, DESKTOP_CAPACITY = 1.075, 2.0
+
+#: Form factors that share a memory with their processor or hang on a link much faster than PCI Express.
+COHERENT = frozenset({"Superchip", "SoC", "SH5"})
 
 #: FP64 from at least 21 products of 8-bit slices (Ozaki scheme; Ootomo et al. 2024, arXiv:2306.11975), FP32 from at least 3
 #: products of 16-bit parts (Henry et al. 2019, arXiv:1904.06376).
@@ -175,6 +178,7 @@ class _Sheet:
     adds: Mask
     power: Floats
     memory: Floats
+    host: Floats
 
 
 @lru_cache(maxsize=1)
@@ -197,7 +201,8 @@ def _sheet() -> _Sheet:
         link=np.where(link == 0, pcie, link / 2.0),
         adds=adds,
         power=np.maximum(column("board_power"), limit) * np.where(desktop, DESKTOP_POWER, 1.0),
-        memory=column("memory_bytes") * CAPACITY,
+        memory=column("memory_bytes") * CAPACITY * np.where(desktop, DESKTOP_CAPACITY, 1.0),
+        host=np.where([chip.form_factor in COHERENT for chip in table], np.inf, pcie),
     )
 
 
@@ -206,7 +211,8 @@ def ceilings(found: Bounds) -> Floats:
 
     Chips are in the order of :func:`fingerprint.chips.table`. Compute: the peak of the stated precision or a wider one, at the
     top clock. Bandwidth: the memory's, and all of the cache refilled in each pass. Links: one direction's share of a
-    collective, both directions of a transfer. Power and memory in use: the board's limit and its capacity.
+    collective, both directions of a transfer. Power and memory: the board's limit and its capacity; to weights held is added
+    what the host's link brings within the pass.
     """
     sheet, quantity = _sheet(), found.quantity()
     out = np.full((len(found), len(chips.table())), np.inf)
@@ -228,6 +234,8 @@ def ceilings(found: Bounds) -> Floats:
     out[here] = sheet.link * np.where(sheet.adds, saved[:, None], 1.0)
     out[quantity.equals("power")] = sheet.power
     out[quantity.equals("memory")] = sheet.memory
+    here = found.kind.equals("weights held")
+    out[here] = sheet.memory + found.seconds[here][:, None] * sheet.host
     return out
 
 
@@ -236,10 +244,10 @@ def _strongest(table: Measurements) -> tuple[Bounds, npt.NDArray[np.int32]]:
     found = bounds(table)
     profile = table.profile_numbers()[found.index]
     # NaN would never equal itself.
-    size, ranks = (np.where(np.isnan(c), -1.0, c) for c in (found.working_set, found.ranks))
+    size, ranks, seconds = (np.where(np.isnan(c), -1.0, c) for c in (found.working_set, found.ranks, found.seconds))
     ranks = np.where(found.kind.equals("collective"), ranks, -1.0)
     # Equal rates: the row that stands first in its file, whatever the order here.
-    keys = (profile, found.kind.codes, found.precision.codes, found.reduces, size, ranks)
+    keys = (profile, found.kind.codes, found.precision.codes, found.reduces, size, ranks, seconds)
     order = np.lexsort((table.row[found.index], -found.achieved, *reversed(keys)))
     ordered = [key[order] for key in keys]
     first = np.ones(len(order), dtype=bool)
@@ -351,12 +359,15 @@ def caveats(table: Measurements) -> dict[str, tuple[str, ...]]:
     n = len(table.profiles)
     blank = found.quantity().equals("compute") & found.precision.equals("")
     unstated = np.bincount(profile[np.unique(found.index[blank])], minlength=n)
-    shared = (
-        ~table.word("scope").equals("accelerator")
-        & table.word("quantity").equals(*SUMS)
-        & np.isnan(table.accelerator_count())
-    )
-    void = np.bincount(profile[shared], minlength=n)
+    lacking = ~table.word("scope").equals("accelerator") & np.isnan(table.accelerator_count())
+    void_rows = lacking & table.word("quantity").equals(*SUMS)
+    if lacking.any():
+        # What else would have proved something had the count been stated.
+        there = np.flatnonzero(lacking)
+        part = table.take(there)
+        alone = replace(part, numbers=part.numbers | {"accelerators": np.ones(len(part))})
+        void_rows[np.setdiff1d(there[np.unique(bounds(alone).index)], found.index)] = True
+    void = np.bincount(profile[void_rows], minlength=n)
     out: dict[str, tuple[str, ...]] = {}
     for name, blanks, voids in zip(table.profiles, unstated.tolist(), void.tolist(), strict=True):
         said = []
@@ -364,8 +375,8 @@ def caveats(table: Measurements) -> dict[str, tuple[str, ...]]:
             figures = "1 figure" if blanks == 1 else f"{blanks} figures"
             said.append(f"{figures} of unstated precision: each chip's fastest is assumed")
         if voids:
-            sums = "1 sum" if voids == 1 else f"{voids} sums"
-            said.append(f"{sums} over an unstated number of accelerators: nothing follows for one of them")
+            figures = "1 figure" if voids == 1 else f"{voids} figures"
+            said.append(f"{figures} over an unstated number of accelerators: nothing follows for one of them")
         out[name] = tuple(said)
     return out
 

@@ -1,9 +1,10 @@
 """The shipped model: measurements -> calibrated posterior and prediction sets, from plain arrays, without scikit-learn.
 
-Two experts look at a profile. The *direct* one reads its vector: absolute rates, utilisations, ratios. It is best where
+Three experts look at a profile. The *direct* one reads its vector: absolute rates, utilisations, ratios. It is best where
 such figures were seen before. The *matching* one holds every figure against every candidate chip's data sheet through the
-forward model and asks which chip fits; it knows no absolute rate and carries over to sources and chips it never saw. Their
-scores are added with weights fitted on sources that neither had seen.
+forward model and asks which chip fits; it knows no absolute rate and carries over to sources and chips it never saw. The
+*weighing* one sees only how well the best chip of each class fits and learns which classes are taken for one another. Their
+scores are added with weights fitted on sources that none had seen.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from fingerprint.candidates import CHIP_NAMES, ROW_NAMES, Rows, candidates, rows
 from fingerprint.costs import points
 from fingerprint.errors import ModelError
 from fingerprint.features import feature_names, vectors
-from fingerprint.forward import Residuals, match, match_names, residuals
+from fingerprint.forward import Residuals, match, match_names, residuals, scales
 from fingerprint.measurements import Floats, Mask, Measurements
 from fingerprint.regimes import regimes
 from fingerprint.resources import path
@@ -40,25 +41,30 @@ Rowsets = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Scores:
-    """What the two experts say of n profiles, and how many figures each said it from.
+    """What the experts say of n profiles, and how many figures each said it from.
 
     Attributes
     ----------
-    direct, matching : ndarray of shape (n, n_classes)
+    direct, weighing, matching : ndarray of shape (n, n_classes)
         Log probabilities up to a constant.
     figures : ndarray of shape (n,)
-        Figures that the matching expert had.
+        Figures that the matching and the weighing expert had.
     known : ndarray of shape (n,)
         Entries of the vector that are known.
     possible : ndarray of bool, shape (n, n_classes)
         Classes with a chip that no figure excludes.
+    chips : ndarray of shape (n, n_candidates)
+        Probability of each candidate within its class, by the matching expert; even where nothing is known, 0 for
+        candidates that a figure excludes.
     """
 
     direct: Floats
+    weighing: Floats
     matching: Floats
     figures: Floats
     known: Floats
     possible: Mask
+    chips: Floats
 
     def take(self, rows: npt.NDArray[Any]) -> Scores:
         """Return the scores of some of the profiles."""
@@ -71,8 +77,8 @@ class Calibration:
 
     Attributes
     ----------
-    trust : ndarray of shape (2, 2)
-        ``exp(a + b * (log(1 + figures) - 2))`` multiplies an expert's scores; a row an expert (direct, matching).
+    trust : ndarray of shape (3, 2)
+        ``exp(a + b * (log(1 + figures) - 2))`` multiplies an expert's scores; a row an expert (direct, weighing, matching).
     bias : ndarray of shape (n_classes,)
         Added to the scores.
     floor : ndarray of shape (1,)
@@ -93,7 +99,7 @@ class Calibration:
         """Return calibrated probabilities, shape (n_rows, n_classes); the prior where nothing is known."""
         rich = np.log1p(scores.figures) - 2.0
         z = np.where(scores.possible, self.bias, -np.inf)
-        for (a, b), expert in zip(self.trust, (scores.direct, scores.matching), strict=True):
+        for (a, b), expert in zip(self.trust, (scores.direct, scores.weighing, scores.matching), strict=True):
             z = z + expert * np.exp(a + b * rich)[:, None]
         z -= z.max(axis=1, keepdims=True)
         p = np.exp(z)
@@ -132,6 +138,56 @@ def possible_candidates(gone: Mask) -> Mask:
     return np.stack([~gone[:, [place[t] for t in chips.twins(c)]].all(axis=1) for c in candidates().ids], axis=1)
 
 
+def class_of_candidate() -> npt.NDArray[np.int64]:
+    """Return the class number of each candidate."""
+    return np.array([CLASSES.index(a if a in CLASSES else "other") for a in candidates().architecture], dtype=np.int64)
+
+
+def weigh_names() -> tuple[str, ...]:
+    """Return the names of the columns that :func:`class_fits` gives, in order."""
+    return tuple(f"{c}.{figure}" for figure in _FITS for c in CLASSES)
+
+
+_FITS = ("likelihood", "total")
+
+
+def class_fits(found: npt.NDArray[np.floating[Any]], figures: Floats) -> Floats:
+    """Return how well the best candidate of each class explains each profile, shape (n, len(weigh_names())).
+
+    Parameters
+    ----------
+    found : ndarray of shape (n, n_candidates, len(match_names()))
+        From :func:`fingerprint.forward.match`.
+    figures : ndarray of shape (n,)
+        Figures that could be matched; NaN throughout where there is none.
+    """
+    architecture = class_of_candidate()
+    columns = []
+    for figure in _FITS:
+        each = found[:, :, match_names().index(f"all.{figure}")]
+        for k in range(len(CLASSES)):
+            mine = architecture == k
+            columns.append(each[:, mine].max(axis=1) if mine.any() else np.full(len(found), np.nan))
+    return np.where((figures > 0)[:, None], np.stack(columns, axis=1), np.nan).astype(np.float64)
+
+
+def centred(scores: Floats) -> Floats:
+    """Return scores less their mean over classes."""
+    return np.asarray(scores - scores.mean(axis=1, keepdims=True)) if len(scores) else scores
+
+
+def within_class(logits: npt.NDArray[np.floating[Any]], figures: Floats, left: Mask) -> Floats:
+    """Return the probability of each candidate within its class, from one logit a candidate; 0 for those not ``left``."""
+    architecture = class_of_candidate()
+    z = np.where((figures > 0)[:, None] & ~np.isnan(logits), logits, 0.0)
+    out = np.zeros(z.shape)
+    for k in np.unique(architecture):
+        mine = architecture == k
+        each = np.where(left[:, mine], np.exp(z[:, mine] - z[:, mine].max(axis=1, keepdims=True)), 0.0)
+        out[:, mine] = each / np.maximum(each.sum(axis=1, keepdims=True), 1e-300)
+    return out
+
+
 def class_scores(logits: npt.NDArray[np.floating[Any]], figures: Floats, left: Mask) -> Floats:
     """Return log probabilities of the classes from one logit a candidate, candidates of a class added up.
 
@@ -141,7 +197,7 @@ def class_scores(logits: npt.NDArray[np.floating[Any]], figures: Floats, left: M
     top = z.max(axis=1, keepdims=True)
     each = np.exp(z - np.where(np.isfinite(top), top, 0.0))
     each /= np.maximum(each.sum(axis=1, keepdims=True), 1e-300)
-    architecture = np.array([CLASSES.index(a if a in CLASSES else "other") for a in candidates().architecture])
+    architecture = class_of_candidate()
     total = np.stack([each[:, architecture == k].sum(axis=1) for k in range(len(CLASSES))], axis=1)
     # A class without a candidate, or with hopeless ones, stays in the race by a millionth.
     return np.where((figures > 0)[:, None], np.log(total + 1e-6), 0.0)
@@ -170,11 +226,13 @@ def visible(table: Measurements) -> tuple[Rows, Rowsets]:
 
 @dataclass(frozen=True)
 class Model:
-    """A trained model: three sets of trees, calibration, and what it was made from."""
+    """A trained model: five sets of trees, calibration, and what it was made from."""
 
     classes: tuple[str, ...]
     direct: Forest
     forward: Forest
+    spread: Forest
+    weighing: Forest
     matching: Forest
     calibration: Calibration
     claim_limits: dict[str, float]
@@ -184,7 +242,8 @@ class Model:
     def look(self, table: Measurements) -> Seen:
         """Return the table's rows against every candidate."""
         rows, place = visible(table)
-        return Seen(rows, residuals(rows, lambda design: self.forward.scores(design)[:, 0]), place)
+        usual, spread = (lambda design, forest=f: forest.scores(design)[:, 0] for f in (self.forward, self.spread))
+        return Seen(rows, residuals(rows, usual, spread), place)
 
     def scores(self, table: Measurements, seen: Seen | None = None, row: Rowsets | None = None) -> Scores:
         """Return what the experts say of each profile of a table.
@@ -206,17 +265,23 @@ class Model:
         n = len(table.profiles)
         figures = np.bincount(profile, minlength=n).astype(np.float64)
         logits = np.empty((n, len(candidates().ids)))
+        fits = np.empty((n, len(weigh_names())))
         step = 256
         for start in range(0, n, step):
             here = (profile >= start) & (profile < start + step)
             size = min(step, n - start)
             z = match(seen.found, seen.rows, place[use][here], profile[here] - start, size)
             logits[start : start + size] = self.matching.scores(z.reshape(-1, z.shape[2]).astype(np.float64)).reshape(size, -1)
+            fits[start : start + size] = class_fits(z, figures[start : start + size])
         gone = excluded_chips(table)
-        raw = self.direct.scores(x) if n else np.zeros((0, len(self.classes)))
         known = (~np.isnan(x)).sum(axis=1).astype(np.float64)
-        return Scores(raw - raw.mean(axis=1, keepdims=True), class_scores(logits, figures, possible_candidates(gone)), figures,
-                      known, possible_classes(gone))  # fmt: skip
+        left = possible_candidates(gone)
+        return Scores(centred(self.direct.scores(x)), centred(self.weighing.scores(fits)), class_scores(logits, figures, left),
+                      figures, known, possible_classes(gone), within_class(logits, figures, left))  # fmt: skip
+
+    def usual_error(self, rows: Rows) -> Floats:
+        """Return how far figures like each row are commonly from what the forward model expects, log10, shape (n,)."""
+        return scales(rows, lambda describe: self.spread.scores(describe)[:, 0]).astype(np.float64)
 
     def predict_proba(self, table: Measurements) -> Floats:
         """Return calibrated probabilities, shape (n_profiles, n_classes), columns as in ``classes``."""
@@ -257,19 +322,20 @@ class Model:
             raise ModelError(f"{file.name} lacks the array {error}") from error
         k = len(classes)
         shapes = [a.shape for a in (calibration.trust, calibration.bias, calibration.floor, calibration.prior)]
-        if shapes != [(2, 2), (k,), (1,), (k,)] or calibration.quantiles.ndim != 2 or len(calibration.quantiles) != k:
+        if shapes != [(3, 2), (k,), (1,), (k,)] or calibration.quantiles.ndim != 2 or len(calibration.quantiles) != k:
             raise ModelError(f"{file.name}: its calibration does not fit its {k} classes")
-        if [len(forests[n].baseline) for n in _FORESTS] != [k, 1, 1]:
+        if [len(forests[n].baseline) for n in _FORESTS] != [k, 1, 1, k, 1]:
             raise ModelError(f"{file.name}: its trees do not fit its {k} classes")
         return cls(CLASSES, **forests, calibration=calibration, claim_limits=limits, version=str(header["version"]), data=str(header["data"]))
 
 
-_FORESTS = ("direct", "forward", "matching")
+_FORESTS = ("direct", "forward", "spread", "weighing", "matching")
 
 
 def _columns() -> dict[str, list[str]]:
     """Names of the inputs of each forest."""
-    return {"direct": list(feature_names()), "forward": [*ROW_NAMES, *CHIP_NAMES], "matching": list(match_names())}
+    return {"direct": list(feature_names()), "forward": [*ROW_NAMES, *CHIP_NAMES], "spread": list(ROW_NAMES),
+            "weighing": list(weigh_names()), "matching": list(match_names())}
 
 
 @lru_cache(maxsize=1)

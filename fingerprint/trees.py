@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from fingerprint import bitvectors
 from fingerprint.errors import ModelError
 from fingerprint.measurements import Floats
 from fingerprint.storage import Arrays
 
-#: Rows scored at once: bounds memory at about 100 MB for a few thousand trees.
+#: Rows walked at once: bounds memory at about 100 MB for a few thousand trees.
 CHUNK = 2048
+
+#: From so many rows on the tables of :mod:`fingerprint.bitvectors` are worth making.
+MANY = 256
 
 #: Deeper trees than these are no trees of ours; walking them would take for ever.
 MOST_DEPTH = 256
+
+#: How far below the rarest class one lies that training never showed (log odds).
+UNHEARD_OF = 4.0
 
 #: The arrays of a forest, with their dtypes.
 KINDS = {"feature": "<i4", "threshold": "<f8", "left": "<i4", "right": "<i4", "value": "<f8", "missing_left": "|u1",
@@ -56,28 +64,46 @@ class Forest:
     def scores(self, x: Floats) -> Floats:
         """Return raw scores of shape (n_rows, n_outputs)."""
         out = np.empty((len(x), len(self.baseline)))
-        for start in range(0, len(x), CHUNK):
-            out[start : start + CHUNK] = self._scores(x[start : start + CHUNK])
+        tables = self._tables if len(x) >= MANY else None
+        if tables is None:
+            for start in range(0, len(x), CHUNK):
+                out[start : start + CHUNK] = self._added(self._walk(x[start : start + CHUNK]))
+            return out
+        for start in range(0, len(x), bitvectors.CHUNK):
+            out[start : start + bitvectors.CHUNK] = self._added(tables.leaf_values(x[start : start + bitvectors.CHUNK]))
         return out
 
-    def _scores(self, x: Floats) -> Floats:
+    @cached_property
+    def _tables(self) -> bitvectors.Tables | None:
+        return bitvectors.tables(self.feature, self.threshold, self.left, self.right, self.value, self.missing_left, self.root)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Tables are made anew where they are needed: they are larger than the forest.
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    def _walk(self, x: Floats) -> Floats:
+        """Return what each tree says of each row, shape (n_trees, n_rows)."""
         node = np.broadcast_to(self.root, (len(x), len(self.root)))
         rows = np.arange(len(x))[:, None]
         for _ in range(self.depth):
             found = x[rows, self.feature[node]]
             goes_left = np.where(np.isnan(found), self.missing_left[node] == 1, found <= self.threshold[node])
             node = np.where(goes_left, self.left[node], self.right[node])
-        leaves = self.value[node]
-        out = np.empty((len(x), len(self.baseline)))
-        for k in range(len(self.baseline)):
-            # Summed in the order of training, as scikit-learn does, so that the last bits agree.
-            trees = np.flatnonzero(self.output == k)
-            out[:, k] = np.add.accumulate(np.hstack([np.full((len(x), 1), self.baseline[k]), leaves[:, trees]]), axis=1)[:, -1]
-        return out
+        return self.value[node.T]
 
-    def renumbered(self, number: npt.NDArray[np.int32]) -> Forest:
-        """Return the forest with each output ``k`` called ``number[k]``, a permutation."""
-        baseline = np.empty_like(self.baseline)
+    def _added(self, leaves: Floats) -> Floats:
+        """Return the sums, shape (n_rows, n_outputs), in the order of training as in scikit-learn: the last bits agree."""
+        out = np.repeat(self.baseline[:, None], leaves.shape[1], axis=1)
+        for k, tree in zip(self.output.tolist(), leaves, strict=True):
+            out[k] += tree
+        return out.T
+
+    def renumbered(self, number: npt.NDArray[np.int32], outputs: int) -> Forest:
+        """Return the forest with each output ``k`` called ``number[k]``, of ``outputs`` in all.
+
+        An output that no tree adds to (a class that training lacked) starts, and stays, well below all others.
+        """
+        baseline = np.full(outputs, self.baseline.min() - UNHEARD_OF)
         baseline[number] = self.baseline
         return replace(self, output=number[self.output], baseline=baseline)
 
@@ -93,7 +119,7 @@ class Forest:
         ------
         ModelError
             If an array is missing or of another dtype, lengths differ, an index is out of range, a child does not come
-            after its parent, or a tree is deeper than :data:`MOST_DEPTH`.
+            after its parent or has two, what a leaf adds is infinite, or a tree is deeper than :data:`MOST_DEPTH`.
         """
         try:
             parts = {name: arrays[f"{prefix}.{name}"] for name in KINDS}
@@ -116,6 +142,12 @@ class Forest:
             root, output = parts["root"], parts["output"]
             if len(root) != len(output) or (root < 0).any() or (root >= n_nodes).any():
                 raise ModelError("the model's roots are out of range")
+            # Nodes that several trees share would make a small file a long walk; nodes of no tree hide something.
+            parents = np.bincount(np.concatenate([parts["left"][~leaf], parts["right"][~leaf]]), minlength=n_nodes)
+            if (parents + np.bincount(root, minlength=n_nodes) != 1).any():
+                raise ModelError("a node of the model belongs to no tree, or to several")
+            if not (np.isfinite(parts["value"]).all() and np.isfinite(parts["baseline"]).all()):
+                raise ModelError("a leaf of the model adds no finite number")
             if (output < 0).any() or (output >= len(parts["baseline"])).any():
                 raise ModelError("a tree of the model adds to an output that does not exist")
         except KeyError as error:
@@ -124,15 +156,15 @@ class Forest:
 
 
 def _depth(left: npt.NDArray[np.int32], right: npt.NDArray[np.int32], root: npt.NDArray[np.int32]) -> int:
-    """Return the longest walk from a root; children come after parents, so it ends."""
-    level, depth = np.unique(root), 0
+    """Return the longest walk from a root; children come after parents, and a node has one, so it ends."""
+    level, depth = root, 0
     while True:
         inner = level[left[level] != level]
         if not len(inner):
             return depth
         if depth == MOST_DEPTH:
             raise ModelError(f"a tree of the model is deeper than {MOST_DEPTH}")
-        level, depth = np.unique(np.concatenate([left[inner], right[inner]])), depth + 1
+        level, depth = np.concatenate([left[inner], right[inner]]), depth + 1
 
 
 def from_histogram_boosting(estimator: object, fitted_on: npt.NDArray[np.intp] | None = None) -> Forest:

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from fingerprint import chips
+from fingerprint.answers import Answers, answers
 from fingerprint.claims import Claim, claim, claimed_chips
 from fingerprint.errors import InputError
-from fingerprint.evidence import Evidence, posterior, weigh
-from fingerprint.export_control import as_of, demonstrated_tpp, lines
-from fingerprint.features import usable
-from fingerprint.measurements import SUMS, Ignored, Measurements
+from fingerprint.evidence import Evidence, weigh
+from fingerprint.export_control import as_of, demonstrated_tpp, lines, standing
+from fingerprint.measurements import SUMS, Ignored, Mask, Measurements
 from fingerprint.roofline import Demonstrated, Exclusion, caveats, demonstrated, exclusions, tolerances
 from fingerprint.scorer import CLASSES, Model, shipped
 
-#: A posterior nearer to the prior than this many bits says nothing yet: "insufficient".
-LEAST_BITS = 0.25
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 #: Words for what is thought possible beforehand.
 AMONG: dict[str, frozenset[str]] = {
@@ -49,11 +50,15 @@ class Verdict:
     demonstrated : tuple of Demonstrated
         What the hardware has been shown to reach.
     export_control : dict
-        What that proves under the rules, see :mod:`fingerprint.export_control`.
+        What that proves under the rules, and under ``status`` how the chips of the likeliest class and all possible ones
+        stand, see :mod:`fingerprint.export_control`.
     claim : Claim or None
         What became of a claim, if there was one.
     caveats : tuple of str
         What was assumed in the figures' disfavour.
+    figures : Measurements or None
+        The rows that were used, for pictures; None where :func:`classify` was told not to keep them. Not part of the answer:
+        neither compared nor in :meth:`to_dict`.
     """
 
     profile: str
@@ -73,6 +78,7 @@ class Verdict:
     rows_used: int
     rows_ignored: tuple[Ignored, ...]
     model: dict[str, str] = field(default_factory=dict)
+    figures: Measurements | None = field(default=None, repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the verdict as plain JSON types."""
@@ -95,6 +101,23 @@ class Verdict:
             "rows_ignored": [{"row": i.row, "why": i.why} for i in self.rows_ignored],
             "model": dict(self.model),
         }
+
+    def to_html(self) -> str:
+        """Return the verdict as one self-contained page; needs jinja2, and matplotlib for its pictures."""
+        from fingerprint.report import page
+
+        return page.render([self])
+
+    def plot_roofline(self, ax: Axes | None = None, precision: str | None = None) -> Axes:
+        """Return matplotlib axes with the figures under the candidates' rooflines, see :mod:`fingerprint.report.pictures`."""
+        from fingerprint.report import pictures
+
+        return pictures.plot_roofline(self, ax, precision)
+
+    def _repr_html_(self) -> str | None:
+        from fingerprint.report import notebook
+
+        return notebook.of_verdict(self)
 
 
 def candidates(among: str, classes: tuple[str, ...]) -> tuple[str, ...]:
@@ -148,6 +171,8 @@ def classify(
     among: str = "all",
     coverage: float = 0.9,
     model: Model | None = None,
+    *,
+    figures: bool = True,
 ) -> list[Verdict]:
     """Return one verdict a profile, in order of first appearance.
 
@@ -163,6 +188,8 @@ def classify(
         What share of profiles of each class the prediction set shall hold, between 0.5 and 0.99.
     model : Model, optional
         The shipped one by default.
+    figures : bool
+        Whether each verdict keeps the rows it rests on, which pictures need.
 
     Raises
     ------
@@ -172,16 +199,11 @@ def classify(
     model = model or shipped()
     check_options(among, coverage, claimed)
     allowed = np.array([c in candidates(among, model.classes) for c in model.classes])
-    used = usable(measurements)
-    scores = model.scores(measurements)
-    p, inside = posterior(model, scores, allowed, coverage)
-    before = model.calibration.prior * allowed / (model.calibration.prior * allowed).sum()
-    # Circumstances alone (lengths, precisions) say nothing of a chip: without a usable figure all stays as it was.
-    numbers = measurements.profile_numbers()
-    silent = np.bincount(numbers[used], minlength=len(p)) == 0
-    p[silent], inside[silent] = before, allowed
-    # Bits by which the figures have moved the answer from what was thought before.
-    bits = (p * np.log2(np.where(p > 0, p, 1.0) / np.where(p > 0, before, 1.0))).sum(axis=1)
+    found = answers(measurements, model, allowed, coverage)
+    p, inside, used = found.probabilities, found.inside, found.used
+    numbers, words = measurements.profile_numbers(), found.words()
+    rows_of_profile = np.split(np.argsort(numbers, kind="stable"), np.cumsum(np.bincount(numbers, minlength=len(p)))[:-1])
+    told_why = _evidence(found, measurements, model, allowed)
     by_profile: dict[str, list[Exclusion]] = {}
     for e in exclusions(measurements):
         by_profile.setdefault(e.profile, []).append(e)
@@ -189,42 +211,81 @@ def classify(
     for d in demonstrated(measurements):
         reached.setdefault(d.profile, []).append(d)
     doubts = caveats(measurements)
+    ignored: dict[str, list[Ignored]] = {}
+    for g in (*measurements.ignored, *_unused(measurements, used)):
+        ignored.setdefault(g.profile, []).append(g)
     out = []
     for i, profile in enumerate(measurements.profiles):
         top = int(p[i].argmax())
         chosen = tuple(model.classes[k] for k in np.argsort(-p[i], kind="stable") if inside[i, k])
-        enough = bool(not silent[i] and (bits[i] >= LEAST_BITS or allowed.sum() == 1))
-        rows = np.flatnonzero(numbers == i)
+        enough = bool(found.enough[i])
+        rows = rows_of_profile[i]
         told = rows[used[rows]]
         probabilities = {c: float(p[i, k]) for k, c in enumerate(model.classes) if allowed[k]}
         excluded = tuple(by_profile.get(profile, ()))
         gone = {e.chip for e in excluded}
+        left = tuple(c for c in chips.table() if c not in gone)
         shown = tuple(reached.get(profile, ()))
         out.append(
             Verdict(
                 profile=profile,
-                answer="insufficient" if not enough else "likely" if len(chosen) == 1 else "undecided",
+                answer=words[i],
                 architecture=model.classes[top] if enough else None,
                 probabilities=probabilities,
                 prediction_set=chosen,
                 coverage=coverage,
-                possible=tuple(c for c in chips.table() if c not in gone),
+                possible=left,
                 excluded=excluded,
                 demonstrated=shown,
-                export_control=export_lines(shown),
+                export_control=export_lines(shown) | {"status": export_status(left, model.classes[top] if enough else None, model.classes)},
                 claim=claim(claimed, excluded, probabilities if enough else None, model.claim_limits) if claimed else None,
-                evidence=weigh(model, measurements.take(told), allowed, top) if enough else (),
+                evidence=told_why[i],
                 identity_seen=measurements.identity.get(profile, ()),
-                caveats=doubts.get(profile, ()),
+                caveats=(*doubts.get(profile, ()), *_scored_in_part(found.scored[rows], told)),
                 rows_used=len(told),
-                rows_ignored=(
-                    *(g for g in measurements.ignored if g.profile == profile),
-                    *(Ignored(profile, int(measurements.row[r]), unusable(measurements, int(r))) for r in rows[~used[rows]]),
-                ),
+                rows_ignored=tuple(ignored.get(profile, ())),
                 model={"version": model.version, "data": model.data},
+                figures=replace(measurements.take(told), identity={}, ignored=(), notes=()) if figures else None,
             )
         )
     return out
+
+
+def _evidence(found: Answers, measurements: Measurements, model: Model, allowed: Mask) -> list[tuple[Evidence, ...]]:
+    """Return the evidence of each profile of a table, in its order."""
+    place = {name: i for i, name in enumerate(measurements.profiles)}
+    at = np.array([place[name] for name in found.table.profiles], dtype=np.intp)
+    top = found.probabilities.argmax(axis=1)
+    told = weigh(model, found.table, found.seen, found.used[found.scored], found.enough[at], allowed, top[at])
+    out: list[tuple[Evidence, ...]] = [()] * len(at)
+    for i, evidence in zip(at.tolist(), told, strict=True):
+        out[i] = evidence
+    return out
+
+
+def _unused(measurements: Measurements, used: Mask) -> list[Ignored]:
+    """Return the rows that say nothing, each with the reason; rows of one kind have one reason."""
+    rows = np.flatnonzero(~used)
+    codes = [measurements.word(c).codes[rows] for c in ("quantity", "workload", "scope")]
+    key = np.stack([*codes, np.isnan(measurements.number("accelerators")[rows])], axis=1)
+    _, first, kind = np.unique(key, axis=0, return_index=True, return_inverse=True)
+    why = [unusable(measurements, int(rows[i])) for i in first]
+    profile = measurements.word("profile")
+    return [Ignored(profile[r], int(measurements.row[r]), why[k]) for r, k in zip(rows.tolist(), kind.reshape(-1).tolist(), strict=True)]
+
+
+def _scored_in_part(scored: Mask, told: npt.NDArray[np.int64]) -> tuple[str, ...]:
+    """Return what to say where a very large profile was scored on a part of its rows, see :mod:`fingerprint.sampling`."""
+    if scored.all():
+        return ()
+    return (f"probabilities rest on {scored.sum():,} of {len(told):,} figures, evenly many of each kind of work; exclusions on all",)
+
+
+def export_status(left: Sequence[str], likely: str | None, classes: Sequence[str]) -> dict[str, dict[str, list[str]]]:
+    """Return how chips stand under the export rules, by status: those of the likeliest class that are left, and all that are left."""
+    table = chips.table()
+    of_class = [c for c in left if (table[c].architecture if table[c].architecture in classes else "other") == likely]
+    return {"likely": standing(of_class), "possible": standing(left)}
 
 
 def export_lines(shown: Sequence[Demonstrated]) -> dict[str, Any]:

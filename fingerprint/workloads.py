@@ -331,7 +331,8 @@ def _names() -> dict[str, str]:
     names: dict[str, str] = {}
     for workload in table().values():
         for spelling in (workload.id, *workload.aliases):
-            for key in {next(_candidates(spelling)), list(_candidates(spelling))[-1]}:
+            keys = list(_candidates(spelling))
+            for key in {keys[0], keys[-1]}:
                 if names.setdefault(key, workload.id) != workload.id:
                     raise FingerprintError(f"workloads.csv: {key} is both {names[key]} and {workload.id}")
     return names

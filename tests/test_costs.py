@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fingerprint import workloads
+from fingerprint.bounds import bounds
 from fingerprint.costs import BUS_FACTOR, points
 from fingerprint.measurements import from_columns
 
@@ -205,3 +206,60 @@ def test_a_workload_nobody_knows_implies_no_arithmetic():
     found = implied(tool="serving", phase="serve", workload="a model nobody knows", accelerators=1, quantity="output_throughput",
                     unit="tok/s", value=100)  # fmt: skip
     assert np.isnan(found.flop_rate).all()
+
+
+# Against independent counts -----------------------------------------------------------------------------------------------
+
+#: FLOP of one forward pass of 128 tokens, counted by PyTorch's torch.utils.flop_counter (2.14.1,
+#: https://docs.pytorch.org/docs/stable/utils.html) over the model code of Hugging Face Transformers 5.23.0
+#: (https://github.com/huggingface/transformers), built at each model's published shape (workloads.csv has the sources).
+COUNTED_TOKENS = 128
+COUNTED = {
+    "llama-2-7b": 1_700_001_742_848, "llama-2-13b": 3_303_433_830_400, "llama-2-70b": 17_633_525_104_640,
+    "llama-3.1-8b": 1_929_782_493_184, "llama-3.1-70b": 17_835_388_567_552, "llama-3.1-405b": 103_494_753_189_888,
+    "mistral-7b": 1_828_850_761_728, "qwen2.5-72b": 18_336_289_128_448, "gpt-j-6b": 1_503_473_434_624,
+    "gpt-neox-20b": 5_199_460_564_992, "opt-13b": 3_300_539_760_640,
+}  # fmt: skip
+
+#: FLOP of one image at 224 x 224, by the same counter over torchvision 0.29.1 (https://github.com/pytorch/vision).
+COUNTED_IMAGES = {"resnet50": 8_178_368_512, "resnet152": 23_027_253_248, "convnext-large": 68_722_867_200}
+
+#: Published FLOP of whole training runs, and tokens: GPT-3 (arXiv:2005.14165, table D.1), Falcon 180B (arXiv:2311.16867,
+#: table 1: 43,500 PFLOP/s-days), Llama 3.1 405B (arXiv:2407.21783, section 3.2).
+PUBLISHED = {"gpt3-175b": (3.14e23, 300e9), "falcon-180b": (43_500 * 86_400e15, 3.5e12), "llama-3.1-405b": (3.8e25, 15.6e12)}
+
+
+def proved(**row):
+    """The one bound of one row."""
+    (achieved,) = bounds(from_columns({name: [cell] for name, cell in row.items()})).achieved
+    return achieved
+
+
+@pytest.mark.parametrize("model", COUNTED)
+def test_a_token_costs_what_a_library_counts(model):
+    """Within 3 %, and not more than it counts: the pass of one token is a lower bound."""
+    charged = proved(tool="serving", phase="serve", workload=model, accelerators=1, quantity="output_throughput", unit="token/s", value=1)
+    counted = COUNTED[model] / COUNTED_TOKENS
+    assert charged == pytest.approx(counted, rel=0.03)
+    assert charged <= counted
+
+
+@pytest.mark.parametrize("model", COUNTED_IMAGES)
+def test_an_image_costs_what_a_library_counts(model):
+    found = implied(tool="mlperf-inference", phase="offline", workload=model, accelerators=1, quantity="throughput", unit="samples/s", value=1)
+    assert found.flop_rate == pytest.approx([COUNTED_IMAGES[model]], rel=0.03)
+
+
+def test_a_sentence_costs_what_a_library_counts_without_its_padding():
+    """BERT-large's layers come to 603,996,160 FLOP a token by the same counter; SQuAD's questions are 177 long on average."""
+    found = implied(tool="mlperf-inference", phase="offline", workload="bert-large", accelerators=1, quantity="throughput",
+                    unit="samples/s", value=1)  # fmt: skip
+    assert found.flop_rate == pytest.approx([177 * 603_996_160], rel=0.03)
+
+
+@pytest.mark.parametrize("model", PUBLISHED)
+def test_a_training_run_costs_what_its_publisher_says(model):
+    """An hour of one accelerator makes the rate the whole run's arithmetic."""
+    compute, tokens = PUBLISHED[model]
+    rate = proved(tool="training-run", workload=model, tokens=tokens, quantity="accelerator_hours", unit="h", value=1)
+    assert rate * 3600 == pytest.approx(compute, rel=0.03)

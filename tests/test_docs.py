@@ -126,34 +126,26 @@ def test_every_spelling_of_a_unit_in_the_format_is_understood():
 
 
 def test_the_explanation_counts_right():
+    from fingerprint.answers import LEAST_BITS
     from fingerprint.bounds import KINDS
     from fingerprint.candidates import GROUPS, candidates
-    from fingerprint.evidence import MOST_LINES, MOST_ROWS, MOST_SINGLE
+    from fingerprint.evidence import MOST_LINES, MOST_SINGLE
     from fingerprint.features import RATIOS, REFERENCES
     from fingerprint.lab.experts import WRONG
     from fingerprint.regimes import MID_FLOPS, REGIMES, SKINNY_INTENSITY
     from fingerprint.roofline import CACHES, tolerances
+    from fingerprint.sampling import MOST_SCORED
     from fingerprint.scorer import CLASSES
-    from fingerprint.verdict import LEAST_BITS
 
     text = " ".join((ROOT / "docs" / "HOW_IT_WORKS.md").read_text(encoding="utf-8").split())
     for words in (f"one of {len(REGIMES)} regimes", f"{len(REFERENCES)} reference chips", f"{len(RATIOS)} ratios",
                   f"The {len(CLASSES)} classes", f"below {SKINNY_INTENSITY:g} FLOP a byte", f"within {LEAST_BITS:g} bits",
                   f"below {MID_FLOPS / 1e9:g} GFLOP", f"each of {len(candidates().ids)} candidate chips", f"by {len(GROUPS)} groups of work",
                   f"from {WRONG} others", f"{len(KINDS)} kinds of evidence", f"up to {MOST_SINGLE} rows",
-                  f"more than {MOST_ROWS:,} figures", f"The {MOST_LINES} weightiest",
+                  f"more than {MOST_SCORED:,} figures", f"The {MOST_LINES} weightiest",
                   f"is {tolerances()['gemm']:g} for GEMMs, {tolerances()['power']:g} for power"):  # fmt: skip
         assert words in text, words
     assert f"in {CACHES:g} times a chip's cache" in (ROOT / "docs" / "FORMAT.md").read_text(encoding="utf-8")
-
-
-def test_the_explanation_states_the_prior_odds():
-    from fingerprint.lab.calibrating import ODDS
-
-    text = " ".join((ROOT / "docs" / "HOW_IT_WORKS.md").read_text(encoding="utf-8").split())
-    stated = text.split("odds before any figure is seen are ")[1].split(". The question")[0]
-    groups = [(re.findall(r"`(\w+)`", part), float(part.split()[-1])) for part in stated.split(";")]
-    assert {name: odds for names, odds in groups for name in names} == ODDS
 
 
 def marked(name: str) -> str:

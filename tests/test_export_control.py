@@ -11,12 +11,15 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fingerprint import chips
+from fingerprint import chips, cli
 from fingerprint import export_control as export
 from fingerprint.errors import InputError
+from fingerprint.measurements import from_columns
+from fingerprint.report import terminal
 from fingerprint.resources import path
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "EXPORT_CONTROL.md"
@@ -306,6 +309,51 @@ def test_a_computed_status_says_so():
     assert computed.computed
     assert computed.confidence == "K"
     assert computed.to_dict()["since"] == "2023-11-17"
+
+
+def test_chips_stand_by_status_the_commonest_first():
+    """Every chip once, in the order given."""
+    found = export.standing(chips.table())
+    assert sorted(chip for names in found.values() for chip in names) == sorted(chips.table())
+    assert all(export.status(names[0]).status == state for state, names in found.items())
+    assert [len(names) for names in found.values()] == sorted((len(names) for names in found.values()), reverse=True)
+    assert export.standing([]) == {}
+    with pytest.raises(InputError, match="H300"):
+        export.standing(["H300"])
+
+
+def test_the_verdict_names_the_status_of_what_is_likely_and_possible():
+    """By the chips that are left of the likeliest class, and by all that are left."""
+    import fingerprint
+
+    row = {"tool": ["kernel"], "workload": ["gemm"], "precision": ["bf16"], "m": [8192], "n": [8192], "k": [8192],
+           "quantity": ["compute_rate"], "unit": ["TFLOP/s"], "value": [700]}  # fmt: skip
+    (verdict,) = fingerprint.classify(from_columns(row))
+    told = verdict.to_dict()["export_control"]["status"]
+    assert told["possible"] == export.standing(verdict.possible)
+    likely = [chip for names in told["likely"].values() for chip in names]
+    assert likely
+    assert set(likely) <= set(verdict.possible)
+    assert {chips.architecture(chip) for chip in likely} == {verdict.architecture}
+    assert "Export status on" in terminal.render(verdict, colour=False)
+
+
+def test_chips_are_listed_with_their_export_figures():
+    """Status, TPP, density, parent and twins beside the peaks, as text and as CSV."""
+    text, table = (CliRunner().invoke(cli.fingerprint, ["chips", *style]).stdout for style in ((), ("--csv",)))
+    (h20,) = [line for line in text.splitlines() if line.startswith("H20-96GB ")]
+    assert {"2368", "2.91", "H100-SXM", "148", "296", "licence"} <= set(h20.split())
+    (b200,) = [line for line in text.splitlines() if line.startswith("B200-HGX ")]
+    assert {"36000", "B200-DGX", "controlled"} <= set(b200.split())
+    rows = {row["chip"]: row for row in csv.DictReader(table.splitlines())}
+    for name, row in rows.items():
+        said = export.status(name)
+        assert (row["export_status"], row["export_since"], row["export_confidence"]) == (
+            said.status, said.since.isoformat() if said.since else "", said.confidence)  # fmt: skip
+    assert float(rows["H20-96GB"]["tpp"]) == pytest.approx(2368)
+    assert rows["H20-96GB"]["cut_down_from"] == "H100-SXM"
+    assert rows["B200-HGX"]["performance_density"] == ""
+    assert rows["H100-SXM"]["twins"].split() == ["H800-SXM", "H100-SXM-96GB"]
 
 
 def test_the_module_starts_without_pandas_and_numpy():

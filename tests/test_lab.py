@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -68,12 +70,12 @@ def test_weights_give_a_crowd_less_than_its_number(corpus: Corpus) -> None:
 
 def test_residuals_come_from_a_model_that_did_not_see_their_fold(corpus: Corpus) -> None:
     """Changing the labels of a fold leaves that fold's own residuals alone."""
-    material = experts.Material.of(corpus)
+    material = experts.Material.of(corpus, training(corpus))
     fold = np.array([hash_ % 2 for hash_ in pd.factorize(corpus.frame["origin"])[0]])[material.rows.index]
-    seen = experts.held_out_residuals(material, fold)
+    seen = experts.cross(material, fold).seen
     other = np.where(fold == 0, 0, material.chip)
-    changed = experts.Material(material.rows, material.place, other, material.weight, material.chosen)
-    again = experts.held_out_residuals(changed, fold)
+    changed = replace(material, chip=other)
+    again = experts.cross(changed, fold).seen
     np.testing.assert_array_equal(seen.found.off[fold == 0], again.found.off[fold == 0])
     assert not np.array_equal(seen.found.off[fold == 1], again.found.off[fold == 1])
 
@@ -109,11 +111,12 @@ def test_calibration_trusts_an_expert_that_is_right_and_covers_what_it_promises(
     truth = rng.integers(0, len(CLASSES), n)
     good = rng.normal(0, 1, (n, len(CLASSES)))
     good[np.arange(n), truth] += 3.0
-    scores = Scores(good, rng.normal(0, 1, good.shape), np.full(n, 8.0), np.ones(n), np.ones(good.shape, dtype=bool))
+    scores = Scores(good, *rng.normal(0, 1, (2, *good.shape)), np.full(n, 8.0), np.ones(n), np.ones(good.shape, dtype=bool), np.ones((n, 1)))
     half = np.arange(n) < n // 2
-    fitted = calibrating.fit(scores.take(half), truth[half], np.ones(half.sum()))
+    flat = np.full(len(CLASSES), 1.0 / len(CLASSES))
+    fitted = calibrating.fit(scores.take(half), truth[half], np.ones(half.sum()), flat)
     p = fitted.probabilities(scores.take(~half))
-    assert fitted.trust[0, 0] > fitted.trust[1, 0] + 1.0
+    assert fitted.trust[0, 0] > fitted.trust[1:, 0].max() + 1.0
     inside = fitted.sets(p, 0.9)[np.arange(len(p)), truth[~half]]
     assert inside.mean() == pytest.approx(0.9, abs=0.03)
 

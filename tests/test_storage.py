@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import pickle
 import warnings
 
 import numpy as np
@@ -94,6 +96,50 @@ def test_something_else_is_no_model(stored):
         storage.load(stored)
 
 
+def test_many_descriptions_of_the_same_bytes_are_refused_at_once(tmp_path):
+    """A small file can't ask for hours of checking."""
+    payload = b"\0" * 16
+    entry = {"dtype": "<f8", "shape": [2], "offset": 0}
+    for number in (2, storage.MOST_ARRAYS + 1):
+        header = {"arrays": {f"a{i}": entry for i in range(number)}, "sha256": hashlib.sha256(payload).hexdigest()}
+        text = json.dumps(header).encode()
+        (tmp_path / "model.fpm").write_bytes(storage.MAGIC + len(text).to_bytes(8, "little") + text + payload)
+        with pytest.raises(ModelError, match=r"damaged|more arrays"):
+            storage.load(tmp_path / "model.fpm")
+
+
+def test_what_is_no_file_is_refused(tmp_path):
+    with pytest.raises(ModelError, match="is no file"):
+        storage.load(tmp_path)
+    with pytest.raises(ModelError, match="can't be read"):
+        storage.load(tmp_path / "absent.fpm")
+
+
+def test_a_pipe_that_never_ends_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ModelError, match="is no file"):
+        storage.load(tmp_path / "pipe")
+
+
+@pytest.mark.parametrize("header", [b"[" * 100_000, b'{"a":' * 50_000, b'{"sha256":' + b"9" * 100_000 + b"}"])
+def test_a_header_made_to_exhaust_the_reader_is_refused(tmp_path, header):
+    (tmp_path / "model.fpm").write_bytes(storage.MAGIC + len(header).to_bytes(8, "little") + header)
+    with pytest.raises(ModelError):
+        storage.load(tmp_path / "model.fpm")
+
+
+def test_a_pickle_is_never_opened(tmp_path):
+    """What joblib or pickle wrote is refused by its first bytes: no code of the file runs."""
+    (tmp_path / "model.fpm").write_bytes(pickle.dumps(_Bomb()))
+    with pytest.raises(ModelError, match="no model of this program"):
+        storage.load(tmp_path / "model.fpm")
+
+
+class _Bomb:
+    def __reduce__(self):
+        return os._exit, (7,)
+
+
 def test_a_file_larger_than_any_model_is_not_read(stored, monkeypatch):
     monkeypatch.setattr(storage, "LARGEST_FILE", 10)
     with pytest.raises(ModelError, match="larger than any model"):
@@ -123,6 +169,9 @@ FORGED = {
     "a word as offset": {"dtype": "<f8", "shape": [1], "offset": "here"},
     "a number for an entry": 5,
     "no arrays": None,
+    "bytes that no array has": {"dtype": "<f8", "shape": [1], "offset": 0},
+    "an infinite shape": {"dtype": "<f8", "shape": [float("inf")], "offset": 0},
+    "a shape that is a fraction of a word": {"dtype": "<f8", "shape": ["0x2"], "offset": 0},
 }
 
 

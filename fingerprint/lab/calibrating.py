@@ -15,18 +15,11 @@ LEVELS = 101
 #: Held-out profiles a class needs for quantiles of its own.
 ENOUGH = 60
 
-#: Odds before any figure is seen. The question is usually asked about the first four, so they start equal; the others are
-#: rarer in what people ask about. Stated, not fitted: ``--among`` and a user's own odds take their place.
-ODDS: dict[str, float] = {
-    "hopper": 1.0, "blackwell": 1.0, "h20": 1.0, "ampere": 1.0, "ada": 0.6, "volta": 0.3, "turing": 0.3, "cdna2": 0.15,
-    "cdna3": 0.4, "cdna4": 0.4, "gaudi": 0.1, "tpu": 0.1, "other": 0.4,
-}  # fmt: skip
-
 #: Keeps the class biases and the trusts near their starts: they correct a tilt, they don't learn the test's mix of classes.
 PENALTY = 0.003
 
 
-def fit(scores: Scores, truth: npt.NDArray[np.int64], weight: Floats) -> Calibration:
+def fit(scores: Scores, truth: npt.NDArray[np.int64], weight: Floats, prior: Floats) -> Calibration:
     """Return the calibration that minimises weighted log loss, with class-conditional conformal quantiles.
 
     Parameters
@@ -36,24 +29,24 @@ def fit(scores: Scores, truth: npt.NDArray[np.int64], weight: Floats) -> Calibra
     truth : ndarray of shape (n,)
         Class numbers.
     weight : ndarray of shape (n,)
-        A voice a profile; origins with many profiles should not outvote the rest. Classes are then brought to their odds.
+        A voice a profile; origins with many profiles should not outvote the rest. Classes are then brought to the prior.
+    prior : ndarray of shape (n_classes,)
+        What to think of a profile before any of its figures is seen.
     """
     n_classes = len(CLASSES)
-    odds = np.array([ODDS[c] for c in CLASSES])
-    prior = odds / odds.sum()
     weight = weight / np.bincount(truth, weight, minlength=n_classes)[truth] * prior[truth]
     weight = weight / weight.sum()
 
     def build(theta: Floats) -> Calibration:
-        floor = np.array([1.0 / (1.0 + np.exp(-theta[4]))])
-        return Calibration(theta[:4].reshape(2, 2), theta[5:], floor, prior, np.zeros((n_classes, 2)))
+        floor = np.array([1.0 / (1.0 + np.exp(-theta[6]))])
+        return Calibration(theta[:6].reshape(3, 2), theta[7:], floor, prior, np.zeros((n_classes, 2)))
 
     def loss(theta: Floats) -> float:
         p = build(theta).probabilities(scores)[np.arange(len(truth)), truth]
-        held = (theta[:4] ** 2).sum() + (theta[5:] ** 2).sum()
+        held = (theta[:6] ** 2).sum() + (theta[7:] ** 2).sum()
         return float(-(weight * np.log(np.maximum(p, 1e-12))).sum() + PENALTY * held)
 
-    start = np.concatenate([[-1.0, 0.0, -0.5, 0.0, -3.0], np.zeros(n_classes)])
+    start = np.concatenate([[-1.5, 0.0, -1.0, 0.0, -1.0, 0.0, -3.0], np.zeros(n_classes)])
     best = build(minimize(loss, start, method="L-BFGS-B").x)
     p = best.probabilities(scores)
     levels = np.linspace(0.0, 1.0, LEVELS)
@@ -65,6 +58,18 @@ def fit(scores: Scores, truth: npt.NDArray[np.int64], weight: Floats) -> Calibra
         mine = truth == k if counts[k] >= ENOUGH else np.ones(len(truth), dtype=bool)
         quantiles[k] = _weighted_quantiles(1.0 - p[mine, truth[mine]], weight[mine], levels)
     return Calibration(best.trust, best.bias, best.floor, prior, quantiles)
+
+
+def prior_of(origin: npt.NDArray[np.object_], truth: npt.NDArray[np.int64]) -> Floats:
+    """Return the share of each class among pairs of an origin and a class that it published.
+
+    An origin counts once however much it measured: so often does somebody publish figures of such a chip. A class without
+    any counts as half of one.
+    """
+    pairs = {(str(o), int(t)) for o, t in zip(origin, truth, strict=True)}
+    votes = np.bincount([t for _, t in sorted(pairs)], minlength=len(CLASSES)).astype(np.float64)
+    votes = np.maximum(votes, 0.5)
+    return np.asarray(votes / votes.sum())
 
 
 def _weighted_quantiles(values: Floats, weight: Floats, levels: Floats) -> Floats:

@@ -1,4 +1,4 @@
-"""Fits the model's parts: the forward regression, the matching classifier, the direct classifier."""
+"""Fits the model's parts: the forward regression and its spread, the matching classifier, the direct classifier."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 
 from fingerprint.candidates import Rows, candidates, numbers, pairs
 from fingerprint.classifier import ArchitectureClassifier, telling_columns
-from fingerprint.forward import Residuals, match, residuals
+from fingerprint.forward import LEAST_ERROR, Residuals, match, residuals, scales
 from fingerprint.lab.profiles import Corpus, Profiles, balanced_weights
 from fingerprint.measurements import Floats
-from fingerprint.scorer import CLASSES, Seen, visible
+from fingerprint.scorer import CLASSES, Calibration, Model, Seen, visible
 from fingerprint.trees import Forest, from_histogram_boosting
 
 #: Rows of one origin and chip that the forward model learns from at most.
@@ -48,17 +48,21 @@ def right_candidates(chip: str, architecture: str) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Material:
-    """A corpus as the forward model sees it: its rows, each with the number of its true chip (-1 for unknown)."""
+    """A corpus as the forward model sees it: its rows, each with the number of its true chip (-1 for unknown).
+
+    ``chosen`` rows teach; ``asked`` ones are judged.
+    """
 
     rows: Rows
     place: Ints
     chip: Ints
     weight: Floats
     chosen: npt.NDArray[np.bool_]
+    asked: npt.NDArray[np.bool_]
 
     @classmethod
-    def of(cls, corpus: Corpus, seed: int = 0) -> Material:
-        """Return the material of a corpus."""
+    def of(cls, corpus: Corpus, *profiles: Profiles, seed: int = 0) -> Material:
+        """Return the material of a corpus, of which these profiles will be asked about."""
         rows, place = visible(corpus.table)
         labels = corpus.frame[["chip", "architecture", "origin"]].iloc[rows.index].reset_index(drop=True)
         # A family's figures stand for its commonest form: the socketed one where there is one.
@@ -66,7 +70,12 @@ class Material:
         chip = labels["chip"].map(known).to_numpy(dtype=np.int64)
         crowd = labels.groupby(["origin", "chip", "architecture"])["chip"].transform("size").to_numpy(dtype=np.float64)
         draw = np.random.default_rng(seed).random(len(rows))
-        return cls(rows, place, chip, 1.0 / np.sqrt(crowd), draw < MOST_ROWS / crowd)
+        chosen = draw < MOST_ROWS / crowd
+        asked = np.zeros(len(corpus.frame), dtype=bool)
+        for part in profiles:
+            asked[np.concatenate(part.rows)] = True
+        # A few of the others, too, so that the errors are those of all kinds of work.
+        return cls(rows, place, chip, 1.0 / np.sqrt(crowd), chosen, asked[rows.index] | (chosen & (draw < 0.2)))
 
 
 def _typical(found: tuple[int, ...]) -> int:
@@ -101,28 +110,67 @@ class Boosted:
 
 
 def fit_forward(material: Material, learn: npt.NDArray[np.bool_]) -> Boosted:
-    """Return the regression fitted on some of the rows."""
+    """Return the regression fitted on some of the rows: the usual (median) nearness to the ceiling."""
     use = np.flatnonzero(learn & (material.chip >= 0) & material.chosen)
     design, near = pairs(material.rows.take(use), material.chip[use])
     good = np.isfinite(near) & (near > FARTHEST)
     model = HistGradientBoostingRegressor(
-        max_iter=150, learning_rate=0.12, max_leaf_nodes=24, min_samples_leaf=40, l2_regularization=5.0, early_stopping=False,
-        random_state=0,
+        loss="absolute_error", max_iter=200, learning_rate=0.1, max_leaf_nodes=24, min_samples_leaf=40, l2_regularization=5.0,
+        early_stopping=False, random_state=0,
     )  # fmt: skip
     return Boosted.fit(model, design[good], near[good], material.weight[use][good])
 
 
-def held_out_residuals(material: Material, row_fold: Ints, say: Callable[[str], None] = lambda _: None) -> Seen:
-    """Return every row's residuals from a forward model that saw no row of its fold."""
+def fit_spread(material: Material, off: npt.NDArray[np.float32], learn: npt.NDArray[np.bool_]) -> Boosted:
+    """Return the regression of how far a forward model is from figures of sources that it never saw.
+
+    Parameters
+    ----------
+    off : ndarray of shape (n_rows, n_candidates)
+        Held-out residuals.
+    learn : ndarray of shape (n_rows,)
+        Which rows to learn from.
+    """
+    use = np.flatnonzero(learn & (material.chip >= 0) & material.chosen)
+    missed = np.abs(off[use, material.chip[use]].astype(np.float64))
+    use, missed = use[np.isfinite(missed)], missed[np.isfinite(missed)]
+    model = HistGradientBoostingRegressor(
+        max_iter=100, learning_rate=0.1, max_leaf_nodes=12, min_samples_leaf=150, l2_regularization=5.0, early_stopping=False,
+        random_state=0,
+    )  # fmt: skip
+    return Boosted.fit(model, material.rows.describe[use], np.log(missed + LEAST_ERROR), material.weight[use])
+
+
+@dataclass(frozen=True)
+class Crossed:
+    """A forward model and its spread for each fold, which saw no row of it, and every row's residuals from its own fold's.
+
+    Rows that no profile asks about and that teach no error stay NaN.
+    """
+
+    seen: Seen
+    forward: dict[int, Boosted]
+    spread: dict[int, Boosted]
+
+
+def cross(material: Material, row_fold: Ints, say: Callable[[str], None] = lambda _: None) -> Crossed:
+    """Return the forward models of each fold of rows, see :class:`Crossed`."""
     shape = (len(material.rows), len(candidates().ids))
     near, off = np.full(shape, np.nan, np.float32), np.full(shape, np.nan, np.float32)
-    for fold in np.unique(row_fold):
-        model = fit_forward(material, row_fold != fold)
-        ask = np.flatnonzero(row_fold == fold)
-        found = residuals(material.rows.take(ask), model.score)
+    scale = np.full(shape[0], np.nan, np.float32)
+    folds = [int(f) for f in np.unique(row_fold)]
+    forward: dict[int, Boosted] = {}
+    for fold in folds:
+        forward[fold] = fit_forward(material, row_fold != fold)
+        ask = np.flatnonzero((row_fold == fold) & material.asked)
+        found = residuals(material.rows.take(ask), forward[fold].score, lambda d: np.zeros(len(d)))
         near[ask], off[ask] = found.near, found.off
         say(f"forward model without fold {fold + 1}: {len(ask):,} figures judged")
-    return Seen(material.rows, Residuals(near, off), material.place)
+    spread = {fold: fit_spread(material, off, row_fold != fold) for fold in folds}
+    for fold in folds:
+        ask = np.flatnonzero(row_fold == fold)
+        scale[ask] = scales(material.rows.take(ask), spread[fold].score)
+    return Crossed(Seen(material.rows, Residuals(near, off, scale), material.place), forward, spread)
 
 
 def matches(seen: Seen, profiles: Profiles) -> tuple[npt.NDArray[np.float32], Floats]:
@@ -155,18 +203,36 @@ def fit_matching(found: npt.NDArray[np.float32], figures: Floats, train: Profile
     return Boosted.fit(model, x, y, w)
 
 
-def fit_direct(train: Profiles, seed: int = 0) -> ArchitectureClassifier:
-    """Return the direct classifier fitted on sub-profiles."""
-    return ArchitectureClassifier(random_state=seed).fit(
-        train.x, classes_of(train.architecture), sample_weight=balanced_weights(train)
-    )
+def fit_direct(train: Profiles, seed: int = 0) -> Forest:
+    """Return the direct classifier fitted on sub-profiles, an output a class."""
+    model = ArchitectureClassifier(random_state=seed)
+    return _every_class(model.fit(train.x, classes_of(train.architecture), sample_weight=balanced_weights(train)))
 
 
-def align(scores: Floats, present: Labels) -> Floats:
-    """Return scores with a column for every class, centred; a class absent from training gets a low score."""
-    out = np.full((len(scores), len(CLASSES)), scores.min(axis=1, keepdims=True) - 3.0 if len(scores) else 0.0)
-    for k, name in enumerate(present):
-        out[:, CLASSES.index(str(name))] = scores[:, k]
-    return np.asarray(out - out.mean(axis=1, keepdims=True))
+def fit_weighing(fits: Floats, figures: Floats, train: Profiles, seed: int = 0) -> Forest:
+    """Return the classifier on the fit of each class's best chip (:func:`fingerprint.scorer.class_fits`)."""
+    use = figures > 0
+    model = ArchitectureClassifier(max_features=1.0, min_samples_leaf=30, random_state=seed)
+    weight = balanced_weights(train)[use]
+    return _every_class(model.fit(fits[use], classes_of(train.architecture)[use], sample_weight=weight))
 
 
+def _every_class(model: ArchitectureClassifier) -> Forest:
+    number = np.array([CLASSES.index(c) for c in model.classes_], dtype="<i4")
+    return model.forest().renumbered(number, len(CLASSES))
+
+
+@dataclass(frozen=True)
+class Experts:
+    """All that was fitted without one fold, or on everything."""
+
+    direct: Forest
+    forward: Boosted
+    spread: Boosted
+    weighing: Forest
+    matching: Boosted
+
+    def model(self, calibration: Calibration, claim_limits: dict[str, float], version: str, data: str) -> Model:
+        """Return the model as it would ship."""
+        return Model(CLASSES, self.direct, self.forward.forest(), self.spread.forest(), self.weighing, self.matching.forest(),
+                     calibration, claim_limits, version, data)  # fmt: skip

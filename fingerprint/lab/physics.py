@@ -11,17 +11,21 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from fingerprint import chips, claims
+from fingerprint import chips, claims, costs
 from fingerprint.bounds import KINDS, Bounds, bounds
 from fingerprint.lab import metrics
 from fingerprint.lab.holdout import Heldout
 from fingerprint.lab.profiles import Corpus
+from fingerprint.lab.training_runs import training_runs
 from fingerprint.measurements import Floats, Mask
 from fingerprint.roofline import Exclusion, ceilings, exclusions
 from fingerprint.scorer import CLASSES
 
 #: What the largest ratio seen is multiplied by: the next machine may be a little faster than the fastest seen.
 MARGIN = 1.02
+
+#: Kinds that may not be stricter than another: the same meters read both, and few sources state energy.
+AT_LEAST: dict[str, str] = {"energy and speed": "power"}
 
 #: Share of true claims of a class that may fall under its limit. Half of the 1 % that is promised: sources are not exchangeable,
 #: the next one may be stranger than those that the limit is measured on.
@@ -40,6 +44,10 @@ SOLD: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("an H100 sold as A100", ("H100-SXM", "H100"), "A100"),
     ("an H100 sold as H20", ("H100-SXM", "H100", "H200-SXM", "H200"), "H20"),
 )
+
+#: Classes, and families within them, whose profiles are told apart in the figures of exclusion.
+TOLD = ("hopper", "blackwell", "h20", "ampere", "ada", "cdna3", "cdna4")
+TOLD_FAMILIES = ("H100", "H200", "H800", "H20", "B200", "GB200", "A100")
 
 Figures = list[dict[str, Any]]
 Labels = npt.NDArray[np.object_]
@@ -98,6 +106,8 @@ class Study:
         out = out.reindex(list(KINDS)).fillna({"figures": 0, "profiles": 0}).astype({"figures": int, "profiles": int})
         largest = np.ceil(out["largest_ratio"] * 1000.0) / 1000.0
         tolerance = np.round(np.fmax(largest, 1.0) * MARGIN, 3)
+        for kind_, other in AT_LEAST.items():
+            tolerance[kind_] = max(tolerance[kind_], tolerance[other])
         out = out.assign(
             quantity=[KINDS[k] for k in out.index], largest_ratio=largest, tolerance=tolerance
         ).reset_index()
@@ -150,17 +160,8 @@ class Study:
         ]
 
     def training_runs(self) -> pd.DataFrame:
-        """Return the labelled whole training runs: chip as published, implied rate, what is excluded, whether the chip is possible."""
-        found = self.found.take(self.found.kind.equals("training run"))
-        lines = []
-        for row, rate, precision in zip(found.index.tolist(), found.achieved.tolist(), found.precision, strict=True):
-            gone = {e.chip for e in exclusions(self.table.take(np.array([row])))}
-            stated = self.frame.iloc[row]
-            able = [c for c in chips.members(str(stated["chip"])) if c not in gone]
-            lines.append({"workload": stated["workload"], "chip": stated["chip"], "precision": precision, "rate": rate,
-                          "excluded": len(gone), "excludes_h20": set(chips.members("H20")) <= gone, "possible": bool(able),
-                          "url": stated["url"]})  # fmt: skip
-        return pd.DataFrame(lines)
+        """Return the labelled whole training runs that nobody estimated, see :func:`fingerprint.lab.training_runs.training_runs`."""
+        return training_runs(self.frame)
 
     def large_gemm(self) -> set[str]:
         """Return profiles with a matrix product of at least :data:`LARGE_GEMM` FLOP in 16 bits or fewer."""
@@ -204,6 +205,13 @@ def report(corpus: Corpus) -> Figures:
     put("all figures", "rows_bounded", float(bounded.mean()), n)
     for tool, rows in study.frame.groupby("tool").indices.items():
         put(str(tool), "rows_bounded", float(bounded[rows].mean()), len(rows))
+    points = costs.points(study.table)
+    usual = ~np.isnan(points.flop_rate) | ~np.isnan(points.byte_rate) | ~np.isnan(points.link_rate)
+    put("all figures", "rows_with_cost", float((usual | bounded).mean()), n)
+    for quantity, rows in study.frame.groupby("quantity").indices.items():
+        put(str(quantity), "rows_with_cost", float((usual | bounded)[rows].mean()), len(rows))
+    for name in KINDS:
+        put(name, "rows_of_kind", float(len(np.unique(study.found.index[study.found.kind.equals(name)])) / n), n)
     for row in study.tolerances().to_dict("records"):
         put(row["kind"], "tolerance", float(row["tolerance"]), int(row["figures"]))
         put(row["kind"], "largest_ratio", float(row["largest_ratio"]), int(row["figures"]))
@@ -214,6 +222,7 @@ def report(corpus: Corpus) -> Figures:
     put("all profiles", "class_excluded", float(len(study.emptied())), len(study.profiles))
     out += _power(study)
     out += _h20(study)
+    out += _claims_by_physics(study)
     return out
 
 
@@ -231,9 +240,15 @@ def _power(study: Study) -> Figures:
     )
     everyone = study.profiles.assign(excluded=total).fillna({"excluded": 0})
     everyone = everyone[everyone.index.isin(has["profile"])]
-    for class_, part in everyone.groupby("architecture"):
-        out.append(metrics.figure("physics", "any evidence", "excluded_chips_median", float(part["excluded"].median()),
-                                  len(part), class_=str(class_)))  # fmt: skip
+
+    def put(slice_: str, profiles: pd.DataFrame, column: str, told: tuple[str, ...]) -> None:
+        for class_, part in profiles.groupby(column):
+            if class_ in told:
+                out.append(metrics.figure("physics", slice_, "excluded_chips_median", float(part["excluded"].median()),
+                                          len(part), class_=str(class_)))  # fmt: skip
+
+    put("any evidence", everyone, "architecture", tuple(everyone["architecture"].unique()))
+    put("any evidence", everyone, "family", TOLD_FAMILIES)
     # The same profiles seen through one kind of evidence alone.
     for name in KINDS:
         those = has.loc[has["kind"] == name, "profile"]
@@ -241,10 +256,8 @@ def _power(study: Study) -> Figures:
         alone = pd.DataFrame([(e.profile, e.chip) for e in exclusions(study.table.take(np.unique(rows))) if e.kind == name],
                              columns=["profile", "out"]).groupby("profile").size()  # fmt: skip
         part = study.profiles.loc[those].assign(excluded=alone).fillna({"excluded": 0})
-        for class_, group in part.groupby("architecture"):
-            if class_ in ("hopper", "blackwell", "h20", "ampere", "ada", "cdna3", "cdna4"):
-                out.append(metrics.figure("physics", name, "excluded_chips_median", float(group["excluded"].median()),
-                                          len(group), class_=str(class_)))  # fmt: skip
+        put(name, part, "architecture", TOLD)
+        put(name, part, "family", TOLD_FAMILIES)
     return out
 
 
@@ -268,6 +281,39 @@ def _h20(study: Study) -> Figures:
                 value = metrics.mean_interval(share, part["origin"].to_numpy(dtype=object))
                 out.append(metrics.figure("physics", name, "excluded_h20", value, len(part), class_=family))
     return out
+
+
+def _claims_by_physics(study: Study) -> Figures:
+    """False alarms on true claims and lies found by exclusion alone, over whole profiles."""
+    gone: dict[str, set[str]] = {}
+    for e in study.excluded:
+        gone.setdefault(e.profile, set()).add(e.chip)
+    out: Figures = []
+
+    def put(slice_: str, metric: str, profiles: pd.DataFrame, claimed: pd.Series) -> None:
+        if len(profiles):
+            hit = [set(chips.members(str(c))) <= gone.get(str(p), set()) for p, c in zip(profiles.index, claimed, strict=True)]
+            value = metrics.mean_interval(np.array(hit, dtype=float), profiles["origin"].to_numpy(dtype=object))
+            out.append(metrics.figure("physics", f"{slice_}, whole profiles", metric, value, len(profiles), "physics alone"))
+
+    known = study.profiles[[bool(chips.members(str(c))) for c in study.profiles["chip"]]]
+    put("true claims", "claim_false_alarm", known, known["chip"])
+    for name, sold, claimed in SOLD:
+        lies = known[known["chip"].isin(sold)]
+        put(name, "claim_detected", lies, pd.Series(claimed, index=lies.index))
+    return out
+
+
+def describe(figures: Figures) -> str:
+    """Return the figures of the protocol as text, one a line, grouped by metric."""
+    lines: list[str] = []
+    for metric in dict.fromkeys(f["metric"] for f in figures):
+        lines += ["", metric]
+        for f in (f for f in figures if f["metric"] == metric):
+            interval = "" if f["low"] is None else f" ({f['low']:.3f}-{f['high']:.3f})"
+            label = ", ".join(str(part) for part in (f["slice"], f["class"]) if part) + ("" if f["model"] == "shipped" else f" [{f['model']}]")
+            lines.append(f"  {label:<64} {f['value']:.3f}{interval}, n = {f['n']:,}")
+    return "\n".join(lines[1:])
 
 
 # Claims -----------------------------------------------------------------------------------------------------------------

@@ -48,6 +48,8 @@ def evaluate(folder: Path, out: Path, only: str | None, say: Callable[[str], Non
     if only in (None, "physics"):
         say("physics: bounds of every row against every chip")
         figures += physics.report(corpus)
+        if only == "physics":
+            return physics.describe(figures)
     data = checksum(folder / "measurements")
     card = model_card(figures, confusion, {"Data": f"`{data}`", "Made by": f"`fingerprint evaluate`, {datetime.now(tz=UTC):%Y-%m-%d}"})
     if only is None:

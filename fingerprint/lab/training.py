@@ -9,10 +9,10 @@ import pandas as pd
 
 from fingerprint import __version__
 from fingerprint.lab import experts, holdout
-from fingerprint.lab.experts import Material
+from fingerprint.lab.experts import Experts, Material
 from fingerprint.lab.physics import claim_threshold
 from fingerprint.lab.profiles import Corpus, natural, training
-from fingerprint.scorer import CLASSES, Model
+from fingerprint.scorer import Model, class_fits
 
 #: Folds of whole sources (submitters, where a source has them) that calibration is fitted on.
 FOLDS = 5
@@ -42,19 +42,18 @@ def train(frame: pd.DataFrame, data: str, kept_out: set[str], say: holdout.Say =
     # Calibrated for what will come: sources never seen, and new submitters of benchmarks that are known.
     place = holdout.balanced_folds(ask.measurer, experts.classes_of(ask.architecture), FOLDS)
     row_fold = holdout.fold_numbers(corpus.measurer, place)
-    material = Material.of(corpus)
-    seen = experts.held_out_residuals(material, row_fold[material.rows.index], say)
-    held = holdout.run(corpus, learn, ask, row_fold, say, with_baselines=False, seen=seen)
-    calibration = held.calibrate(np.ones(len(ask), dtype=bool))
+    material = Material.of(corpus, learn, ask)
+    crossed = experts.cross(material, row_fold[material.rows.index], say)
+    held = holdout.run(corpus, learn, ask, row_fold, say, with_baselines=False, crossed=crossed)
     everything = np.ones(len(material.rows), dtype=bool)
-    forward = experts.fit_forward(material, everything).forest()
-    # The final matching expert learns, like those of the folds, from residuals that left the figure's own fold out.
-    found, figures = experts.matches(seen, learn)
-    matching = experts.fit_matching(found, figures, learn, np.ones(len(learn), dtype=bool)).forest()
-    direct = experts.fit_direct(learn)
-    if tuple(sorted(CLASSES)) != tuple(direct.classes_):
-        raise ValueError("a class has no profile to learn from")
-    order = np.array([CLASSES.index(c) for c in direct.classes_], dtype="<i4")
+    # The final experts learn, like those of the folds, from residuals that left the figure's own fold out.
+    found, figures = experts.matches(crossed.seen, learn)
+    fitted = Experts(
+        experts.fit_direct(learn), experts.fit_forward(material, everything),
+        experts.fit_spread(material, crossed.seen.found.off, everything),
+        experts.fit_weighing(class_fits(found, figures), figures, learn),
+        experts.fit_matching(found, figures, learn, np.ones(len(learn), dtype=bool)),
+    )  # fmt: skip
     say("done")
-    return Model(CLASSES, direct.forest().renumbered(order), forward, matching, calibration,
-                 claim_threshold(held), __version__, data)  # fmt: skip
+    calibration = held.calibrate(np.ones(len(ask), dtype=bool))
+    return fitted.model(calibration, claim_threshold(held), __version__, data)

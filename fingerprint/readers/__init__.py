@@ -1,8 +1,8 @@
 """A file in some tool's format -> measurements. One module a format, found by content, never by suffix.
 
 A format is a module with ``NAME``, ``TITLE``, ``YIELDS``, ``sniff(head) -> float`` (how sure, 0 to 1, from the first
-characters) and ``read(text, name) -> Measurements``; a format that is a folder also has ``read_folder(folder)``. Its one
-line stands in :data:`FORMATS`.
+characters) and ``read(text, name) -> Measurements``; a format that is a folder also has ``read_folder(folder)``, one kept in
+Parquet ``sniff_columns(names)`` and ``read_parquet(stream, name)``. Its one line stands in :data:`FORMATS`.
 """
 
 from __future__ import annotations
@@ -15,10 +15,14 @@ from typing import IO, Any, Protocol, TextIO, cast
 
 from fingerprint.errors import FormatError, InputError
 from fingerprint.measurements import COLUMNS, Measurements, Words, number_word
-from fingerprint.readers.opening import HEAD, opened
+from fingerprint.readers.opening import HEAD, opened, parquet_columns
 
 #: Modules of this package, one a format. Adding a format is its file and its line here.
-FORMATS: tuple[str, ...] = ("table", "mlperf_inference", "vllm_serving", "inferencex", "nccl_tests")
+FORMATS: tuple[str, ...] = (
+    "table",
+    "ml_energy", "mlperf_inference", "vllm_serving", "inferencex", "nccl_tests", "nvbandwidth", "babelstream", "mixbench", "gpu_benches", "gpu_fryer", "mamf_finder", "deepseek_kernels", "nvidia_smi", "dcgm", "mlperf_training", "training_logs", "training_records", "aiconfigurator", "mlperf_results", "plain_tables", "kineto_trace",
+    "serving_console", "vllm_offline", "trtllm_bench", "genai_perf", "guidellm", "llama_bench", "optimum_benchmark", "bandwidth_test",
+)
 
 #: A reader must be at least this sure of a file to be given it.
 SURE_ENOUGH = 0.3
@@ -53,8 +57,9 @@ def named(name: str) -> Format:
 
 
 def read(
-    source: str | Path | IO[bytes], *, format: str | None = None, profile_by: str | None = None, name: str | None = None
-) -> Measurements:
+    source: str | Path | IO[bytes], *, format: str | None = None, profile_by: str | None = None, name: str | None = None,
+    claimed_column: str | None = None,
+) -> Measurements:  # fmt: skip
     """Return the measurements of a file, a folder or a binary stream.
 
     Parameters
@@ -68,6 +73,9 @@ def read(
         Group rows into profiles by this column instead.
     name : str, optional
         How to call the source in messages; the file's name by default.
+    claimed_column : str, optional
+        The column of the project's own table that alone says what hardware a profile is said to be, see
+        :func:`fingerprint.readers.table.read`; other formats say it in their own way.
 
     Raises
     ------
@@ -81,26 +89,40 @@ def read(
             return _regrouped(_read_folder(place, name), profile_by, name)
         try:
             with place.open("rb") as stream:
-                return _read_stream(stream, name, format, profile_by)
+                return _read_stream(stream, name, format, profile_by, claimed_column)
         except OSError as error:
             raise InputError(f"can't be opened: {error.strerror or error}", name) from error
-    return _read_stream(source, name or "standard input", format, profile_by)
+    return _read_stream(source, name or "standard input", format, profile_by, claimed_column)
 
 
-def _read_stream(stream: IO[bytes], name: str, format: str | None, profile_by: str | None) -> Measurements:
+def _read_stream(stream: IO[bytes], name: str, format: str | None, profile_by: str | None, claimed_column: str | None) -> Measurements:
     from fingerprint.readers import table
 
     text, parquet = opened(stream, name)
     if parquet is not None:
-        return table.read_parquet(parquet, name, profile_by)
+        return _read_parquet(parquet, name, format, profile_by, claimed_column)
     assert text is not None
     head = text.peek_text(HEAD)
     if not head.strip():
         raise InputError("is empty; there is nothing to classify", name)
     reader = named(format) if format else _detect(head, name)
     if reader.NAME == table.NAME:
-        return table.read(cast("TextIO", text), name, profile_by)
+        return table.read(cast("TextIO", text), name, profile_by, claimed_column)
     return _regrouped(reader.read(cast("TextIO", text), name), profile_by, name)
+
+
+def _read_parquet(stream: IO[Any], name: str, format: str | None, profile_by: str | None, claimed_column: str | None) -> Measurements:
+    """Return a Parquet file's measurements: by its columns another tool's table, else the project's own."""
+    from fingerprint.readers import table
+
+    names = parquet_columns(stream, name)
+    kept: list[Any] = [named(format)] if format else [m for m in formats() if hasattr(m, "sniff_columns")]
+    sure, best = max(((1.0 if format else m.sniff_columns(names), m) for m in kept), key=lambda pair: pair[0])
+    if best.NAME == table.NAME or sure < SURE_ENOUGH:
+        return table.read_parquet(stream, name, profile_by, claimed_column)
+    if not hasattr(best, "read_parquet"):
+        raise FormatError(f"is Parquet; {best.NAME} files are text", name)
+    return _regrouped(best.read_parquet(stream, name), profile_by, name)
 
 
 def _detect(head: str, name: str) -> Format:
@@ -120,7 +142,7 @@ def _read_folder(folder: Path, name: str) -> Measurements:
         found = reader(folder) if reader else None
         if found is not None:
             return cast("Measurements", found)
-    raise FormatError("is a folder without MLPerf results (mlperf_log_summary.txt); give files instead", name)
+    raise FormatError("is a folder without MLPerf results (mlperf_log_summary.txt, or result_N.txt of a training run); give files instead", name)
 
 
 def _regrouped(measurements: Measurements, column: str | None, name: str) -> Measurements:

@@ -364,7 +364,7 @@ def sample_accelerators(row: Mapping[str, Any], stage: str = "") -> float | None
     def size(key: str) -> float:
         try:
             return float(row.get(stage + key) or 1.0) or 1.0
-        except ValueError:
+        except (TypeError, ValueError, OverflowError):
             return 1.0
 
     tensor, data = size("tp_size"), size("attention_dp_size")

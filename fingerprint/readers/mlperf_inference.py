@@ -347,7 +347,7 @@ def _runs(folder: Path) -> Iterator[_Run]:
         profile = f"{submission.name}/{system}" if submission else system
         if submission and submission.parent.name == "open":  # the same system may stand in both divisions
             profile = f"open/{profile}"
-        number = re.search(r"\d+", parts[-2])
+        number = re.search(r"[0-9]{1,9}", parts[-2])
         yield _Run(path, where, profile, model, scenario_folder.name.lower(), int(number[0]) if number else 0,
                    systems[place], _precision(scenario_folder, submission, system, model))  # fmt: skip
 
@@ -358,14 +358,14 @@ def _system(place: Path, system: str) -> _System:
     names = tuple(dict.fromkeys(n for n in (model, str(record.get("system_name") or ""), system) if n.strip()))
     each, nodes = _count(record.get("accelerators_per_node")), _count(record.get("number_of_nodes"))
     # "AMD Instinct MI355X 288GB HBM3e (x87)": the last node was not full.
-    total = re.search(r"\(x(\d+)\)\s*$", model)
+    total = re.search(r"\(x(\d{1,6})\)\s*$", model)
     if total and model.count("(x") == 1:
         return _System(names, float(total[1]))
     return _System(names, each * (nodes or 1.0) if each else None)
 
 
 def _count(value: object) -> float | None:
-    match = re.fullmatch(r"\s*(\d+)(?:\.0+)?\s*", str(value))
+    match = re.fullmatch(r"\s*([0-9]{1,6})(?:\.0+)?\s*", str(value)[:40])
     return float(match[1]) if match and int(match[1]) else None
 
 
@@ -385,7 +385,8 @@ def _precision(scenario: Path, submission: Path | None, system: str, model: str)
 def _json(place: Path) -> dict[str, Any]:
     """Return a JSON object, empty when the file is not there or holds none."""
     try:
-        record = json.loads(place.read_text(encoding="utf-8", errors="replace"))
+        with place.open(encoding="utf-8", errors="replace") as stream:
+            record = json.loads(stream.read(_LARGEST))
     except (OSError, ValueError, RecursionError):
         return {}
     return record if isinstance(record, dict) else {}

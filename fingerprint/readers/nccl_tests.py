@@ -43,20 +43,21 @@ _LARGEST = 50_000_000
 #: Most ranks that the ratio of two printed bandwidths can tell: beyond it the printed digits are too coarse.
 _MOST_RANKS_BY_RATIO = 64
 
-_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07")
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07\x1b\n]{0,400}\x07")
 _PROGRAM = re.compile(rf"(?<![a-z_])({'|'.join(WORKLOADS)})_perf")
-_RANK = re.compile(r"\bRank\s+(\d+)\b")
+_RANK = re.compile(r"\bRank\s+(\d{1,6})\b")
 _DEVICE = re.compile(
-    r"\bRank\s+(?P<rank>\d+)\s+(?:Group\s+(?P<group>\d+)\s+)?Pid\s+\d+\s+on\s+(?P<host>\S+)\s+device\s+\d+\s+"
+    r"\bRank\s+(?P<rank>\d{1,6})\s+(?:Group\s+(?P<group>\d+)\s+)?Pid\s+\d+\s+on\s+(?P<host>\S+)\s+device\s+\d+\s+"
     r"\[(?P<bus>[^\]]*)\]\s+(?P<name>\S.*)"
 )
 _MAKERS = re.compile(r"(?:NVIDIA|Tesla|AMD|GeForce|Quadro)\b.*")
-_CONFIG = re.compile(r"nThreads?\s+(\d+)\s+nGpus\s+(\d+)")
+_CONFIG = re.compile(r"nThreads?\s+(\d{1,6})\s+nGpus\s+(\d{1,6})\b")
 _LAUNCHER = re.compile(r"\b(?:mpirun|mpiexec|orterun|srun)\b")
-_PROCESSES = re.compile(r"(?:^|\s)(?:-np?|--ntasks)[ =](\d+)\b")
-_AVERAGE = re.compile(r"Avg bus bandwidth\s*:\s*([\d.]+)")
+_PROCESSES = re.compile(r"(?:^|\s)(?:-np?|--ntasks)[ =](\d{1,6})\b")
+_AVERAGE = re.compile(r"Avg bus bandwidth\s*:\s*([\d.]{1,20})")
 _TYPES = frozenset({"int8", "uint8", "int32", "uint32", "int64", "uint64", "half", "float", "double", "bfloat16", "char",
                     "fp8_e4m3", "fp8_e5m2", "f8e4m3", "f8e5m2", "int", "uint"})  # fmt: skip
+_WHOLE = re.compile(r"[0-9]{1,18}")
 _HEADER_WORDS = frozenset({"size", "algbw", "busbw"})
 
 
@@ -92,8 +93,8 @@ class _Table:
 
 def sniff(head: str) -> float:
     """Return how sure this is nccl-tests output: its header, its rank lines, its rows."""
-    text = _ESCAPES.sub("", head)
-    if text.lstrip().startswith("{"):
+    text = _ESCAPES.sub("", head).lstrip("\ufeff \t\r\n")
+    if text.startswith("{"):
         return 0.95 if '"bus_bw"' in text and '"out_of_place"' in text else 0.6 if '"per_iter_timing"' in text else 0.0
     header = any(_header(line) for line in text.splitlines())
     if header and re.search(r"nThreads?\s+\d+\s+nGpus|Avg bus bandwidth|Out of bounds values|\(elements\)", text):
@@ -123,7 +124,7 @@ def read(text: TextIO, name: str) -> Measurements:
     content = _ESCAPES.sub("", text.read(_LARGEST + 1)).replace("\r\n", "\n").replace("\r", "\n")
     if len(content) > _LARGEST:
         raise FormatError(f"holds more than {_LARGEST:,} characters; nccl-tests prints a few thousand", name)
-    tables = _json(content, name) if content.lstrip().startswith("{") else _text(content)
+    tables = _json(content, name) if content.lstrip("\ufeff \t\r\n").startswith("{") else _text(content)
     full = [table for table in tables if table.lines]
     if not full:
         _refuse(content, name)
@@ -211,7 +212,7 @@ def _number(word: str) -> float:
 def _row(line: str, columns: list[str] | None, number: int) -> list[_Line]:
     """Return the one or two directions of a table row, nothing for any other line."""
     words = line.replace("|", " ").strip("#`> \t").split()
-    if len(words) < 6 or not words[0].isdigit() or not words[1].isdigit() or words[2] not in _TYPES:
+    if len(words) < 6 or not _WHOLE.fullmatch(words[0]) or not _WHOLE.fullmatch(words[1]) or words[2] not in _TYPES:
         return []
     if columns is None or len(columns) < 6:
         columns = _guessed(words)
@@ -227,7 +228,7 @@ def _row(line: str, columns: list[str] | None, number: int) -> list[_Line]:
     for start in starts:
         named = dict(zip(columns[start : start + width], words[start : start + width], strict=False))
         time = _number(named.get("time", named.get("cputime", "")))
-        if math.isnan(time) or "busbw" not in named:
+        if math.isnan(time) or "algbw" not in named or "busbw" not in named:
             continue
         wrong = _number(named.get("wrong", "")) if "wrong" in named else math.nan
         found.append(
@@ -255,10 +256,12 @@ def _guessed(words: list[str]) -> list[str]:
 def _json(content: str, name: str) -> list[_Table]:
     decoder = json.JSONDecoder()
     tables = []
-    rest = content.strip()
+    rest = content.strip("\ufeff \t\r\n")
     while rest:
         try:
             run, end = decoder.raw_decode(rest)
+        except RecursionError:
+            raise FormatError("is JSON nested too deeply for nccl-tests", name) from None
         except ValueError as error:
             raise FormatError(f"is broken JSON ({error}); an interrupted run leaves it unfinished", name) from None
         tables.append(_json_run(run, name))
@@ -273,14 +276,15 @@ def _json_run(run: Any, name: str) -> _Table:
     table = _Table()
     config = run.get("config")
     config = config if isinstance(config, Mapping) else {}
-    table.per_process = int(_json_number(config.get("nthreads"), 0) * _json_number(config.get("ngpus"), 0))
-    words = " ".join(str(arg) for arg in run.get("args") or ())
+    table.per_process = _count(config.get("nthreads")) * _count(config.get("ngpus"))
+    args = run.get("args")
+    words = " ".join(str(arg) for arg in args) if isinstance(args, list) else ""
     if program := _PROGRAM.search(words):
         table.program = program[1]
     devices = config.get("devices") or run.get("devices") or ()
     for device in devices if isinstance(devices, list) else ():
         if isinstance(device, Mapping):
-            table.ranks.add(int(_json_number(device.get("rank"), len(table.ranks))))
+            table.ranks.add(_count(device.get("rank")) if "rank" in device else len(table.ranks))
             table.groups[str(device.get("group", 0))] += 1
             table.devices.add((str(device.get("hostname")), str(device.get("device_hex"))))
             table.names.append(str(device.get("device_info", "")))
@@ -313,12 +317,19 @@ def _json_result(result: Mapping[str, Any], number: int) -> Iterator[_Line]:
         )
 
 
-def _json_number(value: object, missing: float = math.nan) -> float:
-    """Return a number that may stand as text such as ``"nan"``."""
+def _json_number(value: object) -> float:
+    """Return a finite number that may stand as text; NaN for ``"nan"`` and whatever is none."""
     try:
-        return float(value)  # type: ignore[arg-type]  # whatever is no number raises
-    except (TypeError, ValueError):
-        return missing
+        number = float(value)  # type: ignore[arg-type]  # whatever is no number raises
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
+    return number if math.isfinite(number) else math.nan
+
+
+def _count(value: object) -> int:
+    """Return a count of threads, devices or ranks; 0 for what can't be one."""
+    number = _json_number(value)
+    return int(number) if 0 <= number <= 1e6 else 0
 
 
 # -------------------------------------------------------------------------------------------------- measurements

@@ -6,7 +6,7 @@ import codecs
 import gzip
 import io
 import zlib
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from fingerprint.errors import InputError
 
@@ -14,7 +14,14 @@ from fingerprint.errors import InputError
 HEAD = 65_536
 
 #: Most characters a format that is not streamed may hold; far above any real profile, far below memory.
-LARGEST_TEXT = 512_000_000
+LARGEST_TEXT = 256_000_000
+
+#: A gzip file that has grown past so many bytes must not be so many times as large as what was read of it: logs and traces
+#: grow 10 to 50 times, deflate can reach 1032, and only for what repeats itself without end.
+EXPANSION_BYTES, EXPANSION = 1 << 25, 200
+
+#: Likewise for the cells of a Parquet file, whose run lengths pack a billion equal cells into some bytes.
+PARQUET_BYTES, PARQUET_EXPANSION = 1 << 28, 1000
 
 
 class PeekedText(io.TextIOBase):
@@ -23,14 +30,20 @@ class PeekedText(io.TextIOBase):
     def __init__(self, raw: IO[bytes], name: str, encoding: str) -> None:
         self._raw, self._name = raw, name
         self._decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
-        self._buffer, self._position, self._end, self._given = "", 0, False, 0
+        self._buffer, self._position, self._end = "", 0, False
 
-    def _more(self) -> bool:
+    def _block(self) -> str | None:
+        """Return the next text, maybe empty, None at the end."""
         if self._end:
-            return False
+            return None
         block = guarded(self._raw, 1 << 20, self._name)
         self._end = not block
-        text = self._decoder.decode(block, final=self._end)
+        return self._decoder.decode(block, final=self._end)
+
+    def _more(self) -> bool:
+        text = self._block()
+        if text is None:
+            return False
         self._buffer = self._buffer[self._position :] + text
         self._position = 0
         return True
@@ -47,31 +60,38 @@ class PeekedText(io.TextIOBase):
 
     def read(self, size: int | None = -1) -> str:
         """Return the next characters, or all of the rest up to a bound."""
-        if size is None or size < 0:
-            while self._more():
-                if len(self._buffer) - self._position > LARGEST_TEXT:
-                    raise InputError(f"holds more than {LARGEST_TEXT:,} characters; split it", self._name)
-            size = len(self._buffer) - self._position
-        while len(self._buffer) - self._position < size and self._more():
-            pass
-        out = self._buffer[self._position : self._position + size]
-        self._position += len(out)
-        return out
+        bounded = size is not None and size >= 0
+        wanted = size if size is not None and bounded else LARGEST_TEXT + 1
+        if len(self._buffer) - self._position >= wanted:
+            self._position += wanted
+            return self._buffer[self._position - wanted : self._position]
+        # Parts are joined once: text that is added to a growing text is copied each time.
+        parts, held = [self._buffer[self._position :]], len(self._buffer) - self._position
+        while held < wanted and (text := self._block()) is not None:
+            parts.append(text)
+            held += len(text)
+        if held > LARGEST_TEXT and not bounded:
+            raise InputError(f"holds more than {LARGEST_TEXT:,} characters; split it", self._name)
+        text = "".join(parts)
+        # The caller's text is not kept here as well.
+        self._buffer, self._position = text[wanted:], 0
+        return text[:wanted]
 
     def readline(self, size: int | None = -1) -> str:  # type: ignore[override]
         """Return the next line with its end; a line past the bound is an error."""
-        start = self._position
-        while True:
-            end = self._buffer.find("\n", start)
-            if end >= 0:
-                break
-            scanned = len(self._buffer) - self._position
-            if scanned > LARGEST_TEXT:
-                raise InputError("holds a line too long to be a table", self._name)
-            if not self._more():
-                end = len(self._buffer) - 1
-                break
-            start = self._position + scanned
+        end = self._buffer.find("\n", self._position)
+        if end < 0:
+            parts, held = [self._buffer[self._position :]], 0
+            while (text := self._block()) is not None:
+                parts.append(text)
+                held += len(text)
+                if "\n" in text:
+                    break
+                if held > LARGEST_TEXT:
+                    raise InputError("holds a line too long to be a table", self._name)
+            self._buffer, self._position = "".join(parts), 0
+            end = self._buffer.find("\n")
+            end = len(self._buffer) - 1 if end < 0 else end
         line = self._buffer[self._position : end + 1]
         self._position = end + 1
         return line
@@ -81,6 +101,42 @@ class PeekedText(io.TextIOBase):
         if not line:
             raise StopIteration
         return line
+
+
+class _Counted:
+    """Counts the packed bytes that the decompressor takes."""
+
+    def __init__(self, packed: Any) -> None:
+        self._packed, self.taken = packed, 0
+
+    def read(self, size: int = -1) -> bytes:
+        block: bytes = self._packed.read(size)
+        self.taken += len(block)
+        return block
+
+
+class _Unpacked(io.RawIOBase):
+    """A gzip file's content; content out of all proportion to the file is an error."""
+
+    def __init__(self, packed: Any, name: str) -> None:
+        self._packed, self._name, self._given = _Counted(packed), name, 0
+        self._content = gzip.GzipFile(fileobj=cast("IO[bytes]", self._packed))
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill the buffer with content."""
+        count = self._content.readinto(buffer)
+        self._given += count
+        if self._given > max(EXPANSION_BYTES, EXPANSION * self._packed.taken):
+            raise InputError(
+                f"is a gzip file that grows more than {EXPANSION} times when unpacked, which no benchmark's output does; "
+                "unpack it first if that is meant",
+                self._name,
+            )
+        return count
 
 
 def guarded(raw: IO[bytes], size: int, name: str) -> bytes:
@@ -98,7 +154,7 @@ def opened(stream: IO[bytes], name: str) -> tuple[PeekedText | None, io.BytesIO 
     raw: Any = stream if isinstance(stream, io.BufferedReader | io.BytesIO) else io.BufferedReader(stream)
     head = _peek(raw, name)
     if head[:2] == b"\x1f\x8b":
-        raw = io.BufferedReader(gzip.GzipFile(fileobj=raw), 1 << 20)
+        raw = io.BufferedReader(_Unpacked(raw, name), 1 << 20)
         head = _peek(raw, name)
     if head[:4] == b"PAR1":
         content = io.BytesIO()
@@ -114,6 +170,30 @@ def opened(stream: IO[bytes], name: str) -> tuple[PeekedText | None, io.BytesIO 
     if b"\0" in head:
         raise InputError("is a binary file that this program does not know (neither text, gzip nor Parquet)", name)
     return PeekedText(raw, name, "utf-8"), None
+
+
+def parquet_columns(stream: IO[Any], name: str) -> tuple[str, ...]:
+    """Return a Parquet file's column names; the stream is left at its start.
+
+    Raises
+    ------
+    InputError
+        For a damaged file, and one that promises more cells than a file of its size ever holds.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        about = pq.ParquetFile(stream)
+        names = tuple(map(str, about.schema_arrow.names))
+        cells = 8 * about.metadata.num_rows * max(len(names), 1)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise InputError(f"is a damaged Parquet file: {(str(error).splitlines() or [''])[0][:100]}", name) from error
+    size = stream.seek(0, io.SEEK_END)
+    if cells > max(PARQUET_BYTES, PARQUET_EXPANSION * size):
+        raise InputError(f"is a Parquet file of {size:,} bytes that promises {about.metadata.num_rows:,} rows, which can't be", name)
+    stream.seek(0)
+    return names
 
 
 def _peek(raw: Any, name: str) -> bytes:

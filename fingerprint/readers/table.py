@@ -45,22 +45,29 @@ def _delimiter(line: str) -> str:
     return max(",;\t|", key=line.count)
 
 
-def read(text: TextIO, name: str, profile_by: str | None = None) -> Measurements:
-    """Return the measurements of a CSV, JSON Lines or JSON array; see :func:`fingerprint.measurements.from_columns`."""
+def read(text: TextIO, name: str, profile_by: str | None = None, claimed_column: str | None = None) -> Measurements:
+    """Return the measurements of a CSV, JSON Lines or JSON array; see :func:`fingerprint.measurements.from_columns`.
+
+    A ``claimed_column`` alone says what hardware each profile is said to be, in ``identity``; then a table without a column
+    ``profile`` is a board of one profile a row.
+    """
     head = text.peek_text(4096).lstrip() if hasattr(text, "peek_text") else ""
     if head.startswith("["):
         rows: Iterable[Mapping[str, Any]] = _array(text, name)
-        return _from_records(rows, name, profile_by)
+        return _from_records(rows, name, profile_by, claimed_column)
     if head.startswith("{"):
-        return _from_records(_lines(text, name), name, profile_by)
-    return _from_csv(text, name, profile_by)
+        return _from_records(_lines(text, name), name, profile_by, claimed_column)
+    return _from_csv(text, name, profile_by, claimed_column)
 
 
-def _from_csv(text: TextIO, name: str, profile_by: str | None) -> Measurements:
+def _from_csv(text: TextIO, name: str, profile_by: str | None, claimed_column: str | None) -> Measurements:
     # A blank line above the header is no header.
     first = next((line for line in text if line.strip()), "")
     delimiter = _delimiter(first)
-    header = [h.strip() for h in next(csv.reader([first], delimiter=delimiter))]
+    try:
+        header = [h.strip() for h in next(csv.reader([first], delimiter=delimiter), ())]
+    except csv.Error as error:
+        raise InputError(f"is no CSV: {error}", f"{name}, row 1") from error
     lower = [h.lower() for h in header]
     header = [low if low in COLUMNS else h for h, low in zip(header, lower, strict=True)]
     twice = sorted({h for h in header if h and header.count(h) > 1})
@@ -84,7 +91,7 @@ def _from_csv(text: TextIO, name: str, profile_by: str | None) -> Measurements:
                 f"has {len(filled[wrong])} cells where the header names {len(header)} columns", f"{name}, row {done + wrong + 1}"
             )
         columns: dict[str, Any] = dict(zip(header, zip(*filled, strict=True), strict=True)) if filled else dict.fromkeys(header, ())
-        parts.append(_measured(columns, name, done + 1, profile_by))
+        parts.append(_measured(columns, name, done + 1, profile_by, claimed_column))
         done += len(filled)
         if len(block) < CHUNK:
             break
@@ -110,8 +117,9 @@ def _record(line: str, where: str) -> Mapping[str, Any]:
 
 
 def _array(text: TextIO, name: str) -> Sequence[Mapping[str, Any]]:
+    content = text.read()
     try:
-        rows = json.loads(text.read())
+        rows = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise InputError(f"is no JSON: {str(error)[:80]}", name) from error
     for number, row in enumerate(rows, 1):
@@ -120,13 +128,14 @@ def _array(text: TextIO, name: str) -> Sequence[Mapping[str, Any]]:
     return rows  # type: ignore[no-any-return]
 
 
-def _from_records(rows: Iterable[Mapping[str, Any]], name: str, profile_by: str | None) -> Measurements:
+def _from_records(rows: Iterable[Mapping[str, Any]], name: str, profile_by: str | None,
+                  claimed_column: str | None) -> Measurements:  # fmt: skip
     parts, done = [], 0
     iterator = iter(rows)
     while block := list(itertools.islice(iterator, CHUNK)):
         names = list(dict.fromkeys(key for row in block for key in row))
         columns = {key: [_cell(row.get(key), key, name, done + i) for i, row in enumerate(block, 1)] for key in names}
-        parts.append(_measured(columns, name, done + 1, profile_by))
+        parts.append(_measured(columns, name, done + 1, profile_by, claimed_column))
         done += len(block)
     if not parts:
         raise InputError("holds no row; there is nothing to classify", name)
@@ -143,21 +152,27 @@ def _cell(value: Any, column: str, name: str, row: int) -> str:
     return repr(value) if isinstance(value, float) else str(value)
 
 
-def _measured(columns: Mapping[str, Any], name: str, first_row: int, profile_by: str | None) -> Measurements:
+def _measured(columns: Mapping[str, Any], name: str, first_row: int, profile_by: str | None,
+              claimed_column: str | None) -> Measurements:  # fmt: skip
     columns = dict(columns)
+    for asked, purpose in ((profile_by, "to make profiles by"), (claimed_column, "with claims")):
+        if asked is not None and asked not in columns:
+            raise InputError(f"has no column {asked!r} {purpose}; it has {', '.join(columns)}", name)
+    said = {key: columns[key] for key in ((claimed_column,) if claimed_column else IDENTITY_COLUMNS)
+            if key in columns and (claimed_column or key not in COLUMNS)}  # fmt: skip
     if profile_by is not None:
-        if profile_by not in columns:
-            raise InputError(f"has no column {profile_by!r} to make profiles by; it has {', '.join(columns)}", name)
         columns["profile"] = columns[profile_by]
+    elif claimed_column is not None and "profile" not in columns:
+        columns["profile"] = [f"row {n}" for n in range(first_row, first_row + len(columns[claimed_column]))]
     identity: dict[str, tuple[str, ...]] = {}
-    for key in IDENTITY_COLUMNS:
-        if key in columns and key not in COLUMNS:
-            profiles = _as_words(columns["profile"]) if "profile" in columns else itertools.repeat(name)
-            for profile, said in dict.fromkeys(zip(profiles, _as_words(columns[key]), strict=False)):
-                if said and len(identity.setdefault(profile.strip(), ())) < MOST_NAMES:
-                    identity[profile.strip()] += (said[:80],)
-            if key != profile_by:
-                del columns[key]
+    for key in (*IDENTITY_COLUMNS, *said):
+        if key not in COLUMNS and key != profile_by:
+            columns.pop(key, None)
+    for cells in said.values():
+        profiles = _as_words(columns["profile"]) if "profile" in columns else itertools.repeat(name)
+        for profile, word in dict.fromkeys(zip(profiles, _as_words(cells), strict=False)):
+            if word and len(identity.setdefault(profile.strip(), ())) < MOST_NAMES:
+                identity[profile.strip()] += (word[:80],)
     columns.pop("row", None)
     out = from_columns(columns, where=name, first_row=first_row, identity=identity)
     if "workload" in out.words:
@@ -178,7 +193,7 @@ def _once(measurements: Measurements) -> Measurements:
                         measurements.ignored, notes)  # fmt: skip
 
 
-def read_parquet(stream: Any, name: str, profile_by: str | None = None) -> Measurements:
+def read_parquet(stream: Any, name: str, profile_by: str | None = None, claimed_column: str | None = None) -> Measurements:
     """Return the measurements of a Parquet file with the table's columns."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -198,4 +213,4 @@ def read_parquet(stream: Any, name: str, profile_by: str | None = None) -> Measu
             columns[key] = Words(codes.astype(np.int32), (*map(str, encoded.dictionary.to_pylist()), ""))
     if not len(table):
         raise InputError("holds no row; there is nothing to classify", name)
-    return _measured(columns, name, 1, profile_by)
+    return _measured(columns, name, 1, profile_by, claimed_column)

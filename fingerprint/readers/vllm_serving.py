@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
-from fingerprint import chips, workloads
+from fingerprint import chips
 from fingerprint.errors import FormatError, InputError
 from fingerprint.measurements import Measurements, from_columns
-from fingerprint.units import canonical_precision
+from fingerprint.readers import checkpoints
 
 NAME = "vllm-serving"
 TITLE = "vLLM 'bench serve' result: JSON, or several runs as JSON Lines (SGLang bench_serving alike)"
@@ -40,12 +40,16 @@ _LATENCY = re.compile(rf"(mean|median|p\d{{1,2}}(?:\.\d+)?)_({'|'.join(LATENCIES
 
 #: Arrays of one entry a request, and whatever holds users' texts or the server's state: dropped while parsing.
 DROPPED = frozenset({"generated_texts", "input_lens", "output_lens", "ttfts", "itls", "errors", "start_times", "latencies",
-                     "server_info", "output_details", "raw_results"})  # fmt: skip
+                     "output_details", "raw_results"})  # fmt: skip
+
+#: What SGLang's copy of the server's arguments and state is asked for; the rest of it is dropped while parsing.
+_SERVER = frozenset({"model_path", "tp_size", "pp_size", "dp_size", "enable_dp_attention", "dtype", "quantization",
+                     "kv_cache_dtype", "speculative_algorithm"})  # fmt: skip
 
 #: Keys of the tools themselves. Any other was added with ``--metadata``: it may name the GPU.
 _OWN = frozenset({"date", "backend", "endpoint_type", "label", "model_id", "model", "tokenizer_id", "num_prompts", "best_of",
                   "use_beam_search", "request_rate", "burstiness", "max_concurrency", "duration", "completed", "failed",
-                  "tag", "dataset_name", "dataset_path"})  # fmt: skip
+                  "tag", "dataset_name", "dataset_path", *_SERVER})  # fmt: skip
 
 #: Keys whose value names hardware even if nobody knows the name.
 _HARDWARE = re.compile(r"(gpu|accelerator|device|hardware|hw|chip)(_?(name|type|model|sku))?", re.IGNORECASE)
@@ -58,15 +62,6 @@ _PARALLEL = {
     "data": ("data_parallel_size", "data_parallel", "dp_size", "dp"),
 }
 
-#: What a checkpoint's name says: pattern -> arithmetic, weights. Four-bit weights may be widened before they multiply.
-_CHECKPOINTS = (
-    (re.compile(r"(?i)(nv|mx)?fp4"), ("", "fp4")),
-    (re.compile(r"(?i)awq|gptq-?int4|int4|w4a16|gptq(?!-?int8)"), ("", "int4")),
-    (re.compile(r"(?i)gptq-?int8|w8a16"), ("", "int8")),
-    (re.compile(r"(?i)fp8"), ("fp8", "")),
-    (re.compile(r"(?i)w8a8|int8"), ("int8", "")),
-)
-
 _TELLING = (
     "request_throughput", "output_throughput", "total_token_throughput", "input_throughput", "total_input_tokens",
     "total_output_tokens", "completed", "model_id", "tokenizer_id", "num_prompts", "request_rate", "max_concurrency",
@@ -77,8 +72,11 @@ _TELLING = (
 def sniff(head: str) -> float:
     """Return how sure this is a serving result: how many of its keys the first object shows."""
     text = head.lstrip("\ufeff \t\r\n")
-    if not text.startswith(("{", "[")) or '"tput_per_gpu"' in text:
+    # Others save the same keys beside their own: InferenceX a rate per GPU, ML.ENERGY energy.
+    if not text.startswith(("{", "[")) or '"tput_per_gpu"' in text or '"steady_state_energy' in text:
         return 0.0
+    if '"server_info"' in text and '"sharegpt_output_len"' in text and '"request_rate"' in text:
+        return 0.95  # SGLang's own line: the server's state may push the figures out of the head
     if '"output_throughput"' not in text and not re.search(r'"(mean|median)_(ttft|tpot)_ms"', text):
         return 0.0
     return min(1.0, sum(f'"{key}"' in text for key in _TELLING) / 6.0)
@@ -98,7 +96,11 @@ def read(text: TextIO, name: str) -> Measurements:
     InputError
         For JSON cut short, a figure that is no number, or no completed request at all.
     """
-    runs = list(_runs(text.read(), name))
+    return tabulate(list(_runs(text.read(), name)), name)
+
+
+def tabulate(runs: Sequence[Mapping[str, Any]], name: str) -> Measurements:
+    """Return the figures of runs with these tools' keys, see :func:`read`."""
     names = [_hardware(run) for run in runs]
     distinct = list(dict.fromkeys(names))
     columns: dict[str, list[Any]] = {column: [] for column in _COLUMNS}
@@ -158,7 +160,20 @@ def _runs(text: str, name: str) -> Iterator[dict[str, Any]]:
 
 
 def _without_texts(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    return {key: value for key, value in pairs if key not in DROPPED}
+    kept = {key: value for key, value in pairs if key not in DROPPED}
+    server = kept.pop("server_info", None)
+    return {**_server(server), **kept} if isinstance(server, dict) else kept
+
+
+def _server(info: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the few circumstances that SGLang's server tells of itself, under the names that metadata would have."""
+    told = {key: value for key, value in info.items() if key in _SERVER and isinstance(value, (str, int, bool))}
+    if told.pop("enable_dp_attention", False):
+        # Attention's data-parallel ranks are then the tensor-parallel ones.
+        told.pop("dp_size", None)
+    if model := told.pop("model_path", None):
+        told["model_id"] = model
+    return told
 
 
 def _kind(value: object) -> str:
@@ -199,15 +214,16 @@ def _number(run: Mapping[str, Any], key: str, where: str, *, strict: bool = True
 def _setting(run: Mapping[str, Any], where: str, notes: list[str]) -> dict[str, Any]:
     """Return what all figures of a run share."""
     model = str(run.get("model_id") or run.get("model") or "")
-    known = workloads.resolve(model) if model else ""
-    if known is None:
-        notes.append(f"{where}: the model {model[:80]!r} is not known, so what its tokens cost is not either")
-        known = re.sub(r"[^a-z0-9.]+", "-", model.lower().rsplit("/", 1)[-1]).strip("-")
+    known, unknown = checkpoints.model(model)
+    if unknown:
+        notes.append(f"{where}: {unknown}")
     completed = _number(run, "completed", where)
     asked = _number(run, "num_prompts", where, strict=False)
     if completed is not None and asked is not None and completed < asked:
         notes.append(f"{where}: {completed:.0f} of {asked:.0f} requests completed")
     accept = _number(run, "accept_length", where, strict=False)
+    if accept is None and run.get("speculative_algorithm"):
+        notes.append(f"{where}: speculative decoding; times per token are shorter than a step")
     if accept is not None and accept > 1.0:
         notes.append(
             f"{where}: speculative decoding, {accept:.2g} tokens a step; times per token are shorter than a step"
@@ -225,7 +241,8 @@ def _setting(run: Mapping[str, Any], where: str, notes: list[str]) -> dict[str, 
         "workload": known,
         "accelerators": accelerators,
         "concurrency": _concurrency(run, where, completed),
-        **_precisions(run, model),
+        **checkpoints.precisions(model, dtype=run.get("precision") or run.get("dtype"),
+                                 quantization=run.get("quantization"), cache=run.get("kv_cache_dtype")),
     }
     for column, keys in (
         ("input_tokens", ("total_input_tokens",)),
@@ -247,8 +264,10 @@ def _accelerators(run: Mapping[str, Any], where: str) -> float | None:
 
 def _concurrency(run: Mapping[str, Any], where: str, completed: float | None) -> float | None:
     stated = _number(run, "max_concurrency", where, strict=False)
-    if stated:
-        return stated
+    # SGLang's mean number of requests in flight: well below the limit where requests came too slowly to reach it.
+    measured = _number(run, "concurrency", where, strict=False)
+    if stated or measured:
+        return min(n for n in (stated, measured) if n)
     duration = _number(run, "duration", where)
     mean = next(
         (m for name in ("e2el", "e2e_latency", "latency") if (m := _number(run, f"mean_{name}_ms", where))), None
@@ -259,19 +278,6 @@ def _concurrency(run: Mapping[str, Any], where: str, completed: float | None) ->
         if first is not None and step is not None and generated is not None and completed:
             mean = first + step * max(generated / completed - 1.0, 0.0)
     return completed * mean / 1e3 / duration if completed and mean and duration else None
-
-
-def _precisions(run: Mapping[str, Any], model: str) -> dict[str, str]:
-    """Return the number formats that metadata or, failing them, the checkpoint's name tell."""
-    arithmetic, weights = next((pair for pattern, pair in _CHECKPOINTS if pattern.search(model)), ("", ""))
-    for key in ("precision", "dtype"):
-        arithmetic = canonical_precision(str(run.get(key) or "")) or arithmetic
-    quantised = str(run.get("quantization") or "")
-    arithmetic, weights = next(
-        (pair for pattern, pair in _CHECKPOINTS if pattern.search(quantised)), (arithmetic, weights)
-    )
-    cache = canonical_precision(str(run.get("kv_cache_dtype") or ""))
-    return {"precision": arithmetic, "weight_precision": weights, "kv_precision": cache}
 
 
 def _hardware(run: Mapping[str, Any]) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, TextIO
 
@@ -15,10 +16,14 @@ FIELDS = ("profile", "answer", "architecture", "probability", "prediction_set", 
           "chips_excluded", "chips_possible", "rows_used", "identity_seen")  # fmt: skip
 
 
+#: Where a cell begins, or would where the list separator is another one, with what spreadsheets take for a formula, in
+#: wide forms too (OWASP, CSV injection).
+_FORMULA = re.compile(r"(^|[;|])(\s*)(?=[=+\-@＝＋－＠])")
+
+
 def safe(text: str) -> str:
-    """Return text that no spreadsheet takes for a formula."""
-    text = clean(text, 400)
-    return "'" + text if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    """Return text that no spreadsheet takes for a formula: an apostrophe stands before whatever would begin one."""
+    return _FORMULA.sub(r"\1\2'", clean(text, 400))
 
 
 def write(verdicts: Iterable[Verdict], stream: TextIO, header: bool) -> None:

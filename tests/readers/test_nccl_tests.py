@@ -199,6 +199,20 @@ def document(**changes: object) -> dict[str, object]:
     return run | changes
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"args": 7},
+        {"config": {"nthreads": "nan", "ngpus": 1e300, "devices": {"rank": 1}}},
+        {"config": {"devices": [{"rank": "x"}, {"rank": -1}, 3, {"rank": 1e400}]}},
+        {"devices": "many", "config": []},
+    ],
+)
+def test_json_with_odd_circumstances(changes):
+    """Circumstances of another type are passed over; the figures stay."""
+    assert 4000e-6 in values(read("\ufeff" + json.dumps(document(**changes))), "latency")
+
+
 def test_json():
     """The JSON of -J gives the same figures; text such as "nan" and missing directions are no figures."""
     text = json.dumps(document())
@@ -219,6 +233,10 @@ def test_json():
         ('{"results": [', FormatError, "broken JSON"),
         ('{"version": 3}', FormatError, "results"),
         (json.dumps(document(results=[])), InputError, "without rows"),
+        ('{"results": ' + "[" * 10_000, FormatError, "nested too deeply"),
+        (json.dumps(document(results=[{"size": "nan", "out_of_place": {"time": 1}}])), InputError, "usable"),
+        (json.dumps(document(results=[{"size": 8, "out_of_place": {"time": "-1", "bus_bw": []}}])), InputError, "usable"),
+        ('{"results": [{"size": 8, "out_of_place": {"time": 1e400, "bus_bw": 1e400}}]}', InputError, "usable"),
         (CONFIG + ranks(8), InputError, "without rows"),
     ],
 )

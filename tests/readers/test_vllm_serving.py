@@ -203,3 +203,32 @@ def test_sniff_without_the_latencies():
     """Per-request arrays may push the latencies out of the head; the rates before them are enough."""
     head = json.dumps(RUN)[: json.dumps(RUN).index('"mean_ttft_ms"')] + '"itls": [[0.02'
     assert vllm_serving.sniff(head) > 0.9
+
+
+# Written from SGLang's format definition, not copied.
+SGLANG = {
+    "tag": None, "backend": "sglang", "dataset_name": "random", "request_rate": float("inf"), "max_concurrency": 64,
+    "sharegpt_output_len": None, "random_input_len": 1024, "random_output_len": 256, "random_range_ratio": 1.0,
+    "server_info": {"model_path": "Qwen/Qwen3-235B-A22B-FP8", "tp_size": 8, "dp_size": 8, "pp_size": 1, "enable_dp_attention": True,
+                    "host": "10.0.0.9", "internal_states": [{"last_gen_throughput": 5.0}], "kv_cache_dtype": "auto"},
+    "duration": 32.0, "completed": 128, "total_input_tokens": 131072, "total_output_tokens": 32768,
+    "request_throughput": 4.0, "input_throughput": 4096.0, "output_throughput": 1024.0, "total_throughput": 5120.0,
+    "mean_e2e_latency_ms": 12000.0, "p90_ttft_ms": 300.0, "mean_ttft_ms": 200.0, "mean_tpot_ms": 40.0, "max_itl_ms": 900.0,
+    "concurrency": 48.0, "accept_length": 2.5,
+}  # fmt: skip
+
+
+def test_sglang_lines():
+    """SGLang's line: its server's parallel sizes and model are taken, everything else of the server is dropped."""
+    table = read(SGLANG, SGLANG | {"max_concurrency": 32, "concurrency": 31.0, "accept_length": None})
+    assert vllm_serving.sniff(json.dumps(SGLANG)) > 0.9
+    assert len(table) == 16
+    assert value(table.take(table.number("concurrency") == 48.0), "total_throughput") == 5120.0
+    assert value(table.take(table.number("concurrency") == 48.0), "ttft", "p90") == pytest.approx(0.3)
+    record = table.record(0)
+    assert (record["workload"], record["precision"]) == ("qwen3-235b-a22b", "fp8")
+    assert record["accelerators"] == 8.0  # attention's data-parallel ranks are the tensor-parallel ones
+    assert set(table.number("concurrency")) == {48.0, 31.0}
+    assert any("2.5 tokens a step" in note for note in table.notes)
+    assert "10.0.0.9" not in repr(table)
+    assert table.identity == {}

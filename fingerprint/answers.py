@@ -1,0 +1,121 @@
+"""What the model answers about each profile of a table, as arrays: the ground of a verdict and of a table of very many."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from fingerprint.evidence import posterior
+from fingerprint.features import usable
+from fingerprint.measurements import Floats, Mask, Measurements
+from fingerprint.roofline import excluded_chips, exclusions
+from fingerprint.sampling import chosen
+from fingerprint.scorer import Model, Scores, Seen, possible_classes
+
+#: A posterior nearer to the prior than this many bits says nothing yet: "insufficient".
+LEAST_BITS = 0.25
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The answers about n profiles, in the order of ``table.profiles``.
+
+    Attributes
+    ----------
+    used : ndarray of bool, shape (n_rows,)
+        Rows of the table that say something.
+    scored : ndarray of bool, shape (n_rows,)
+        Rows that the probabilities rest on, see :mod:`fingerprint.sampling`; all but those left out of very large profiles.
+    table : Measurements
+        The rows that were scored.
+    seen : Seen
+        These rows as the model looked at them.
+    scores : Scores
+        What the experts said.
+    probabilities : ndarray of shape (n, n_classes)
+    inside : ndarray of bool, shape (n, n_classes)
+        Prediction sets.
+    enough : ndarray of bool, shape (n,)
+        Whether the figures say anything: else the answer is "insufficient".
+    """
+
+    used: Mask
+    scored: Mask
+    table: Measurements
+    seen: Seen
+    scores: Scores
+    probabilities: Floats
+    inside: Mask
+    enough: Mask
+
+    def words(self) -> list[str]:
+        """Return each profile's answer: ``likely``, ``undecided`` or ``insufficient``."""
+        single = self.inside.sum(axis=1) == 1
+        return ["insufficient" if not e else "likely" if s else "undecided" for e, s in zip(self.enough, single, strict=True)]
+
+
+def prior(model: Model, allowed: Mask) -> Floats:
+    """Return what is thought of the allowed classes before any figure is seen, shape (n_classes,)."""
+    odds = model.calibration.prior * allowed
+    return np.asarray(odds / odds.sum())
+
+
+def answers(measurements: Measurements, model: Model, allowed: Mask, coverage: float) -> Answers:
+    """Return the answers about every profile of a table.
+
+    Parameters
+    ----------
+    measurements : Measurements
+        Figures of one or more profiles.
+    model : Model
+    allowed : ndarray of bool, shape (n_classes,)
+        Classes thought possible beforehand.
+    coverage : float
+        What share of profiles of each class the prediction set shall hold.
+    """
+    used = usable(measurements)
+    numbers = measurements.profile_numbers()
+    n = len(measurements.profiles)
+    scored = chosen(measurements, used)
+    part = measurements
+    if not scored.all():
+        cut = np.bincount(numbers[~scored], minlength=n) > 0
+        scored |= _excluding(measurements, cut[numbers])
+        # A profile of which no row says anything keeps its rows: there is nothing to choose by, and it must not vanish.
+        lost = np.bincount(numbers[scored], minlength=n) == 0
+        scored |= lost[numbers]
+        part = measurements.take(scored)
+    seen = model.look(part)
+    scores = model.scores(part, seen)
+    if part is not measurements:
+        scores = _in_order(scores, part, measurements)
+        scores = replace(scores, possible=possible_classes(excluded_chips(measurements)))
+    p, inside = posterior(model, scores, allowed, coverage)
+    before = prior(model, allowed)
+    # Circumstances alone (lengths, precisions) say nothing of a chip: without a usable figure all stays as it was.
+    silent = np.bincount(numbers[used], minlength=n) == 0
+    p[silent], inside[silent] = before, allowed
+    # Bits by which the figures have moved the answer from what was thought before.
+    bits = (p * np.log2(np.where(p > 0, p, 1.0) / np.where(p > 0, before, 1.0))).sum(axis=1)
+    enough = ~silent & ((bits >= LEAST_BITS) | (allowed.sum() == 1))
+    return Answers(used, scored, part, seen, scores, p, inside, enough)
+
+
+def _excluding(measurements: Measurements, among: Mask) -> Mask:
+    """Return the rows that prove an exclusion, of the rows ``among`` which are asked."""
+    part = measurements.take(among)
+    proofs = {(e.profile, e.row) for e in exclusions(part)}
+    out = np.zeros(len(measurements), dtype=bool)
+    at = np.flatnonzero(among)
+    names, profile = part.profiles, part.profile_numbers()
+    told = np.isin(part.row, [row for _, row in proofs])
+    for i in np.flatnonzero(told).tolist():
+        out[at[i]] = (names[profile[i]], int(part.row[i])) in proofs
+    return out
+
+
+def _in_order(scores: Scores, part: Measurements, whole: Measurements) -> Scores:
+    """Return the scores in the order of the whole table's profiles; a part may begin with another one."""
+    place = {name: i for i, name in enumerate(part.profiles)}
+    return scores.take(np.array([place[name] for name in whole.profiles], dtype=np.int64))
