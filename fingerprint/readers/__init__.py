@@ -45,7 +45,11 @@ class Format(Protocol):
 @lru_cache(maxsize=1)
 def formats() -> tuple[Format, ...]:
     """Return the formats' modules."""
-    return tuple(cast("Format", importlib.import_module(f"{__name__}.{f}")) for f in FORMATS)
+    return tuple(map(_module, FORMATS))
+
+
+def _module(name: str) -> Format:
+    return cast("Format", importlib.import_module(f"{__name__}.{name}"))
 
 
 def named(name: str) -> Format:
@@ -126,8 +130,16 @@ def _read_parquet(stream: IO[Any], name: str, format: str | None, profile_by: st
 
 
 def _detect(head: str, name: str) -> Format:
-    sure, best = max(((m.sniff(head), m) for m in formats()), key=lambda pair: pair[0])
-    if sure < SURE_ENOUGH:
+    sure, best = -1.0, None
+    for each in FORMATS:
+        module = _module(each)
+        found = module.sniff(head)
+        if found > sure:
+            sure, best = found, module
+        # Nothing later can be surer: the rest of the readers, half the start, is not even imported.
+        if sure >= 1.0:
+            break
+    if best is None or sure < SURE_ENOUGH:
         raise FormatError(
             "is in no format that this program knows; see 'fingerprint formats', or give a CSV with the columns "
             "quantity, unit and value, one figure a row",

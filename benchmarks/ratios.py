@@ -1,0 +1,209 @@
+"""Prints every ratio that the project promises about speed beside its bound: ``python benchmarks/ratios.py``.
+
+Times are wall clock of fresh processes where a start is part of what is promised. Run it on a machine that does nothing else.
+``--million`` measures up to a million profiles (about ten minutes on two cores), else up to a hundred thousand. The exit status
+is 1 if a bound is broken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+#: One thread of each library, so that engines and not their threads are compared.
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+# Where compiled modules are not kept, every start compiles everything anew.
+ENVIRONMENT.pop("PYTHONDONTWRITEBYTECODE", None)
+
+_COMMAND = "import sys\nfrom fingerprint.cli import {0}\n{0}(sys.argv[1:])"
+_BATCH = """
+import json, resource, sys, time
+from pathlib import Path
+from fingerprint.batch_files import run
+if __name__ == "__main__":
+    began = time.perf_counter()
+    run(Path(sys.argv[1]), Path(sys.argv[2]), jobs=int(sys.argv[3]), engine=sys.argv[4])
+    seconds = time.perf_counter() - began
+    peak = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    print(json.dumps({"seconds": seconds, "peak": max(peak) * 1024}))
+"""
+
+broken: list[str] = []
+
+
+def say(what: str, value: float, bound: float, *, least: bool = False, unit: str = "", why: str = "") -> None:
+    """Print a line and remember it where its bound is broken."""
+    good = value >= bound if least else value <= bound
+    print(f"{what:<58}{value:>9.3g}{unit:<4} {'at least' if least else 'at most':>8} {bound:<5g}{'' if good else '  BROKEN'}  {why}", flush=True)
+    if not good:
+        broken.append(what)
+
+
+def seconds(command: list[str]) -> float:
+    """Return how long a command takes in a process of its own."""
+    began = time.perf_counter()
+    subprocess.run([sys.executable, *command], env=ENVIRONMENT, capture_output=True, check=True)
+    return time.perf_counter() - began
+
+
+def start(file: Path, rounds: int) -> None:
+    """Measure starts side by side, so that both see the same machine."""
+    commands = {"numpy": ["-c", "import numpy"], "one": ["-c", _COMMAND.format("classify_profile"), str(file), "--json"],
+                "help": ["-c", _COMMAND.format("classify_profile"), "--help"]}  # fmt: skip
+    for command in commands.values():
+        seconds(command)
+    told: dict[str, list[float]] = {name: [] for name in commands}
+    for _ in range(rounds):
+        for name, command in commands.items():
+            told[name].append(seconds(command))
+    middle = {name: statistics.median(values) for name, values in told.items()}
+    why = f"{middle['one'] * 1e3:.0f} ms / {middle['numpy'] * 1e3:.0f} ms, median of {rounds}"
+    say("classify-profile one.json --json / import numpy", middle["one"] / middle["numpy"], 3.0, why=why)
+    say("classify-profile --help", middle["help"], 0.15, unit=" s", why=f"median of {rounds}")
+
+
+def best(function: Callable[[], Any], times: int = 3) -> float:
+    """Return the shortest of a few runs."""
+    took = []
+    for _ in range(times):
+        began = time.perf_counter()
+        function()
+        took.append(time.perf_counter() - began)
+    return min(took)
+
+
+def scoring(profiles: int) -> None:
+    """Compare features and scoring with scikit-learn's predictions of the same trees on inputs that are ready."""
+    import numpy as np
+
+    import made_up
+    from compiled import estimator
+    from fingerprint.candidates import candidates, pairs
+    from fingerprint.features import vectors
+    from fingerprint.forward import match
+    from fingerprint.scorer import class_fits, shipped
+
+    model, table = shipped(), made_up.table(profiles)
+    seen = model.look(table)
+    use = np.flatnonzero(seen.place >= 0)
+    profile = table.profile_numbers().astype(np.int64)[use]
+    figures = np.bincount(profile, minlength=profiles).astype(float)
+    found = match(seen.found, seen.rows, seen.place[use], profile, profiles)
+    chips = len(candidates().ids)
+    each = np.repeat(np.arange(len(seen.rows)), chips)
+    inputs = {"direct": vectors(table), "weighing": class_fits(found, figures), "matching": found.reshape(-1, found.shape[2]).astype(float),
+              "forward": pairs(seen.rows.take(each), np.tile(np.arange(chips), len(seen.rows)))[0], "spread": seen.rows.describe}  # fmt: skip
+    theirs = 0.0
+    for name, x in inputs.items():
+        forest, regression = getattr(model, name), name in ("forward", "spread")
+        fitted = estimator(forest, x.shape[1], regression=regression)
+        raw = fitted.predict(x[:500]) if regression else fitted.decision_function(x[:500])
+        np.testing.assert_allclose(np.reshape(raw, (len(x[:500]), -1)), forest.scores(x[:500]), rtol=0, atol=1e-9)
+        took = best(lambda: fitted.predict(x) if regression else fitted.predict_proba(x))  # noqa: B023
+        theirs += took
+    ours = best(lambda: model.predict_proba(table))
+    say("features and scoring / scikit-learn's predict_proba", ours / theirs, 3.0,
+        why=f"{ours / profiles * 1e6:.0f} us / {theirs / profiles * 1e6:.0f} us a profile, {len(table) / profiles:.1f} figures each, one thread")  # fmt: skip
+
+
+def batch(source: Path, out: Path, jobs: int = 1, engine: str = "joblib") -> dict[str, float]:
+    """Run a batch in a process of its own and return its seconds and the peak memory of its largest process."""
+    script = source.with_name("batch_run.py")
+    script.write_text(_BATCH, encoding="utf-8")
+    done = subprocess.run([sys.executable, script, source, out, str(jobs), engine], env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(done.stderr)
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def many(folder: Path, sizes: list[int], jobs: int) -> None:
+    """Measure how a batch grows, what a second worker brings, and what runs elsewhere says."""
+    import numpy as np
+
+    import made_up
+
+    rows = {n: made_up.write(folder / f"{n}.parquet", n) for n in sizes}
+    alone = {n: batch(folder / f"{n}.parquet", folder / f"{n}.out") for n in sizes}
+    for n in sizes:
+        speed = f"{alone[n]['seconds']:.1f} s, {n / alone[n]['seconds']:,.0f} profiles/s, {rows[n]:,} figures"
+        print(f"  {n:>9,} profiles, one worker: {speed}, {alone[n]['peak'] / 2**20:.0f} MiB", flush=True)
+    exponent = float(np.polyfit(np.log([*sizes]), np.log([alone[n]["seconds"] for n in sizes]), 1)[0])
+    say(f"exponent of time, {sizes[0]:,} to {sizes[-1]:,} profiles", exponent, 1.05)
+    say("peak memory of the largest run", max(a["peak"] for a in alone.values()) / 2**30, 1.0, unit=" GiB")
+    middle = sizes[len(sizes) // 2]
+    two = batch(folder / f"{middle}.parquet", folder / "two.out", jobs=2)
+    say(f"one worker / two, {middle:,} profiles", alone[middle]["seconds"] / two["seconds"], 1.7, least=True, why=f"{two['seconds']:.1f} s with two")
+    dask = batch(folder / f"{sizes[0]}.parquet", folder / "dask.out", jobs=jobs, engine="dask")
+    hashes = {hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in (f"{sizes[0]}.out", "dask.out")}
+    say("different bytes: one process, a Dask cluster over TCP", len(hashes) - 1, 0, why=f"{dask['seconds']:.1f} s with {jobs} Dask workers")
+    hashes = {hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in (f"{middle}.out", "two.out")}
+    say("different bytes: one worker, two workers", len(hashes) - 1, 0)
+
+
+def large() -> None:
+    """Measure one very large profile."""
+    import made_up
+    from fingerprint import classify
+
+    small, big = made_up.gemms(1_000), made_up.gemms(60_000)
+    classify(small)
+    took = [best(lambda t=t: classify(t)) for t in (small, big)]  # type: ignore[misc]
+    print(f"  one profile of 1,000 figures: {took[0]:.2f} s; of 60,000: {took[1]:.2f} s", flush=True)
+
+
+def main() -> None:
+    """Print all."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--million", action="store_true", help="measure up to a million profiles")
+    parser.add_argument("--file", type=Path, default=None, help="the one file of the start; one run's JSON by default")
+    parser.add_argument("--rounds", type=int, default=15, help="starts of each kind")
+    given = parser.parse_args()
+    os.environ.update(ENVIRONMENT)
+    import numpy
+    import sklearn
+
+    print(f"{_processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, numpy {numpy.__version__}, "
+          f"scikit-learn {sklearn.__version__}, load {os.getloadavg()[0]:.1f}")  # fmt: skip
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        file = given.file or folder / "one.json"
+        if not given.file:
+            file.write_text(json.dumps(ONE), encoding="utf-8")
+        start(file, given.rounds)
+        scoring(2_000)
+        large()
+        many(folder, [10_000, 100_000, *([1_000_000] if given.million else [])], os.cpu_count() or 1)
+    sys.exit(1 if broken else 0)
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.machine()
+    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+#: What vLLM's serving benchmark writes, one run.
+ONE = {"backend": "vllm", "model_id": "meta-llama/Llama-3.1-8B-Instruct", "num_prompts": 1000, "max_concurrency": 64, "duration": 60.0,
+       "completed": 1000, "total_input_tokens": 512_000, "total_output_tokens": 128_000, "request_throughput": 16.7,
+       "output_throughput": 2133.0, "total_token_throughput": 10_666.0, "mean_ttft_ms": 120.0, "median_ttft_ms": 110.0, "p99_ttft_ms": 300.0,
+       "mean_tpot_ms": 24.0, "median_tpot_ms": 23.5, "p99_tpot_ms": 31.0, "mean_itl_ms": 24.0, "median_itl_ms": 23.0, "p99_itl_ms": 60.0,
+       "tensor_parallel_size": 1}  # fmt: skip
+
+if __name__ == "__main__":
+    main()
