@@ -11,7 +11,7 @@ from fingerprint.features import usable
 from fingerprint.measurements import Floats, Mask, Measurements
 from fingerprint.roofline import excluded_chips, exclusions
 from fingerprint.sampling import chosen
-from fingerprint.scorer import Model, Scores, Seen, possible_classes
+from fingerprint.scorer import Model, Scores, Seen, class_of_candidate, possible_classes
 
 #: A posterior nearer to the prior than this many bits says nothing yet: "insufficient".
 LEAST_BITS = 0.25
@@ -48,6 +48,11 @@ class Answers:
     probabilities: Floats
     inside: Mask
     enough: Mask
+
+    def candidates(self, profile: int, allowed: Mask) -> Floats:
+        """Return the probability of each candidate chip for one profile, shape (n_candidates,)."""
+        of = class_of_candidate()
+        return np.asarray(np.where(allowed, self.probabilities[profile], 0.0)[of] * self.scores.chips[profile])
 
     def words(self) -> list[str]:
         """Return each profile's answer: ``likely``, ``undecided`` or ``insufficient``."""

@@ -123,25 +123,33 @@ def tables(feature: Ints, threshold: Floats, left: Ints, right: Ints, value: Flo
         first[right[inside]] = first[inside] + leaves[left[inside]]
     reached = np.concatenate([node for node, _ in levels])
     split = reached[left[reached] != reached]
-    used, count = np.unique(feature[split], return_counts=True)
-    if (count.sum() + 2 * len(used)) * len(root) * kind.itemsize > LARGEST_TABLES:
+    # Splits feature by feature, thresholds ascending; each feature begins with a line for values below all of them.
+    split = split[np.lexsort((threshold[split], feature[split]))]
+    limit = threshold[split]
+    opens = np.append(True, feature[split][1:] != feature[split][:-1])[: len(split)]
+    new = opens | np.append(True, limit[1:] != limit[:-1])[: len(split)]
+    # Lines before each split: one a distinct threshold so far, and two more a feature so far.
+    line_of = np.cumsum(new) + 2 * (np.cumsum(opens) - 1)
+    height = int(line_of[-1]) + 2 if len(split) else 0
+    if height * len(root) * kind.itemsize > LARGEST_TABLES:
         return None
     # A split that fails strikes out the leaves of its left side.
     ones = (1 << leaves[left[split]].astype(np.uint64)) - np.uint64(1)
     struck = (~(ones << first[left[split]].astype(np.uint64))).astype(kind)
-    thresholds, lines = [], []
-    for f in used:
-        mine = feature[split] == f
-        node, mask = split[mine], struck[mine]
-        limits, rank = np.unique(threshold[node], return_inverse=True)
-        line = np.full((len(limits) + 2, len(root)), np.iinfo(kind).max, dtype=kind)
-        np.bitwise_and.at(line, (rank.reshape(-1) + 1, owner[node]), mask)
-        line[:-1] = np.bitwise_and.accumulate(line[:-1], axis=0)
-        lost = missing_left[node] != 1
-        np.bitwise_and.at(line, (np.full(int(lost.sum()), len(limits) + 1), owner[node[lost]]), mask[lost])
-        thresholds.append(limits)
-        lines.append(line)
+    whole = np.full((height, len(root)), np.iinfo(kind).max, dtype=kind)
+    np.bitwise_and.at(whole, (line_of, owner[split]), struck)
+    starts = np.flatnonzero(opens)
+    ends = np.append(starts[1:], len(split))[: len(starts)]
+    last = line_of[ends - 1] + 1
+    lost = missing_left[split] != 1
+    np.bitwise_and.at(whole, (last[np.cumsum(opens) - 1][lost], owner[split[lost]]), struck[lost])
+    used, thresholds, lines = feature[split[starts]], [], []
+    for begin, end, to in zip(starts, ends, last, strict=True):
+        table = whole[line_of[begin] - 1 : to + 1]
+        np.bitwise_and.accumulate(table[:-1], axis=0, out=table[:-1])
+        thresholds.append(limit[begin:end][new[begin:end]])
+        lines.append(table)
     leaf = reached[left[reached] == reached]
     told = np.zeros(len(root) * width)
     told[owner[leaf] * width + first[leaf]] = value[leaf]
-    return Tables(tuple(map(int, used)), tuple(thresholds), tuple(lines), told, width)
+    return Tables(tuple(used.tolist()), tuple(thresholds), tuple(lines), told, width)

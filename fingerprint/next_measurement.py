@@ -60,8 +60,20 @@ class Proposal:
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
         return {"tool": self.tool, "workload": self.workload, "phase": self.phase, "precision": self.precision,
-                "quantity": self.quantity, "shape": self.shape, "would_separate": list(self.would_separate),
+                "quantity": self.quantity, "shape": self.shape, "says": self.says(), "would_separate": list(self.would_separate),
                 "bits": round(self.bits, 3)}  # fmt: skip
+
+
+    def says(self) -> str:
+        """Return the measurement in words."""
+        shape = dict(self.shape)
+        product = "x".join(f"{shape.pop(k):.0f}" for k in ("m", "n", "k") if k in shape)
+        message = shape.pop("message_bytes", None)
+        names = {"accelerators": "accelerators", "batch": "batch", "input_tokens": "in", "output_tokens": "out"}
+        rest = [f"{label} {shape[key]:.0f}" for key, label in names.items() if key in shape]
+        size = [f"message {message / 2**20:.0f} MiB"] if message else []
+        words = [self.workload, self.precision, self.phase if self.phase != "kernel" else "", product, *size, *rest]
+        return f"{self.quantity.replace('_', ' ')} of {', '.join(filter(None, words))}"
 
 
 @lru_cache(maxsize=1)

@@ -224,7 +224,7 @@ def visible(table: Measurements) -> tuple[Rows, Rowsets]:
     return rows, place
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Model:
     """A trained model: five sets of trees, calibration, and what it was made from."""
 

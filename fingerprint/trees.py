@@ -18,7 +18,7 @@ from fingerprint.storage import Arrays
 CHUNK = 2048
 
 #: From so many rows on the tables of :mod:`fingerprint.bitvectors` are worth making.
-MANY = 256
+MANY = 64
 
 #: Deeper trees than these are no trees of ours; walking them would take for ever.
 MOST_DEPTH = 256
@@ -83,19 +83,31 @@ class Forest:
 
     def _walk(self, x: Floats) -> Floats:
         """Return what each tree says of each row, shape (n_trees, n_rows)."""
-        node = np.broadcast_to(self.root, (len(x), len(self.root)))
-        rows = np.arange(len(x))[:, None]
-        for _ in range(self.depth):
-            found = x[rows, self.feature[node]]
-            goes_left = np.where(np.isnan(found), self.missing_left[node] == 1, found <= self.threshold[node])
-            node = np.where(goes_left, self.left[node], self.right[node])
-        return self.value[node.T]
+        trees = len(self.root)
+        node = np.tile(self.root, len(x))
+        row = np.repeat(np.arange(len(x)), trees)
+        # Walks that have ended wait; the longest is three times the usual one.
+        on = np.flatnonzero(self.left[node] != node)
+        while len(on):
+            at = node[on]
+            found = x[row[on], self.feature[at]]
+            goes_left = np.where(np.isnan(found), self.missing_left[at] == 1, found <= self.threshold[at])
+            at = np.where(goes_left, self.left[at], self.right[at])
+            node[on] = at
+            on = on[self.left[at] != at]
+        return self.value[node].reshape(len(x), trees).T
 
     def _added(self, leaves: Floats) -> Floats:
         """Return the sums, shape (n_rows, n_outputs), in the order of training as in scikit-learn: the last bits agree."""
-        out = np.repeat(self.baseline[:, None], leaves.shape[1], axis=1)
-        for k, tree in zip(self.output.tolist(), leaves, strict=True):
-            out[k] += tree
+        rows = leaves.shape[1]
+        out = np.repeat(self.baseline[:, None], rows, axis=1)
+        if rows >= MANY:
+            for k, tree in zip(self.output.tolist(), leaves, strict=True):
+                out[k] += tree
+            return out.T
+        for k, start in enumerate(self.baseline):
+            trees = np.concatenate([np.full((1, rows), start), leaves[self.output == k]])
+            out[k] = np.add.accumulate(trees, axis=0)[-1]
         return out.T
 
     def renumbered(self, number: npt.NDArray[np.int32], outputs: int) -> Forest:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,16 +11,21 @@ import numpy.typing as npt
 
 from fingerprint import chips
 from fingerprint.answers import Answers, answers
+from fingerprint.candidates import candidates as known_candidates
 from fingerprint.claims import Claim, claim, claimed_chips
 from fingerprint.errors import InputError
 from fingerprint.evidence import Evidence, weigh
 from fingerprint.export_control import as_of, demonstrated_tpp, lines, standing
-from fingerprint.measurements import SUMS, Ignored, Mask, Measurements
+from fingerprint.measurements import SUMS, Floats, Ignored, Mask, Measurements
+from fingerprint.next_measurement import Proposal, propose
 from fingerprint.roofline import Demonstrated, Exclusion, caveats, demonstrated, exclusions, tolerances
 from fingerprint.scorer import CLASSES, Model, shipped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+#: A chip less probable than this is not named.
+LEAST_CHIP = 0.005
 
 #: Words for what is thought possible beforehand.
 AMONG: dict[str, frozenset[str]] = {
@@ -56,6 +61,13 @@ class Verdict:
         What became of a claim, if there was one.
     caveats : tuple of str
         What was assumed in the figures' disfavour.
+    chips : dict
+        The likeliest chips with their probabilities, at least :data:`LEAST_CHIP` each; empty when insufficient. Twins share
+        evenly.
+    twins : tuple of tuples of str
+        Groups among these chips that no figure can tell apart.
+    next_measurement : tuple of Proposal
+        Figures that would tell most, best first.
     figures : Measurements or None
         The rows that were used, for pictures; None where :func:`classify` was told not to keep them. Not part of the answer:
         neither compared nor in :meth:`to_dict`.
@@ -78,6 +90,9 @@ class Verdict:
     rows_used: int
     rows_ignored: tuple[Ignored, ...]
     model: dict[str, str] = field(default_factory=dict)
+    chips: dict[str, float] = field(default_factory=dict)
+    twins: tuple[tuple[str, ...], ...] = ()
+    next_measurement: tuple[Proposal, ...] = ()
     figures: Measurements | None = field(default=None, repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
@@ -89,12 +104,15 @@ class Verdict:
             "probabilities": {k: round(v, 6) for k, v in self.probabilities.items()},
             "prediction_set": list(self.prediction_set),
             "coverage": self.coverage,
+            "chips": {k: round(v, 6) for k, v in self.chips.items()},
+            "twins": [list(t) for t in self.twins],
             "possible": list(self.possible),
             "excluded": [e.to_dict() for e in self.excluded],
             "demonstrated": [d.to_dict() for d in self.demonstrated],
             "export_control": self.export_control,
             "claim": self.claim.to_dict() if self.claim else None,
             "evidence": [{"row": e.row, "says": e.says, "weight": round(e.weight, 3)} for e in self.evidence],
+            "next_measurement": [n.to_dict() for n in self.next_measurement],
             "identity_seen": list(self.identity_seen),
             "caveats": list(self.caveats),
             "rows_used": self.rows_used,
@@ -173,6 +191,7 @@ def classify(
     model: Model | None = None,
     *,
     figures: bool = True,
+    proposals: bool = True,
 ) -> list[Verdict]:
     """Return one verdict a profile, in order of first appearance.
 
@@ -190,6 +209,8 @@ def classify(
         The shipped one by default.
     figures : bool
         Whether each verdict keeps the rows it rests on, which pictures need.
+    proposals : bool
+        Whether each verdict says which further figure would tell most.
 
     Raises
     ------
@@ -245,10 +266,27 @@ def classify(
                 rows_used=len(told),
                 rows_ignored=tuple(ignored.get(profile, ())),
                 model={"version": model.version, "data": model.data},
+                chips=(of_chips := _chips(found.candidates(i, allowed), left) if enough else {}),
+                twins=_twins(of_chips),
+                next_measurement=propose(model, measurements.take(told), found.candidates(i, allowed)) if proposals else (),
                 figures=replace(measurements.take(told), identity={}, ignored=(), notes=()) if figures else None,
             )
         )
     return out
+
+
+def _chips(probability: Floats, left: Sequence[str]) -> dict[str, float]:
+    """Return the likeliest chips that are left, the likeliest first; a candidate stands for itself and its twins."""
+    each: dict[str, float] = {}
+    for candidate, p in zip(known_candidates().ids, probability.tolist(), strict=True):
+        alike = [t for t in chips.twins(candidate) if t in left]
+        each |= {t: p / len(alike) for t in alike if p / len(alike) >= LEAST_CHIP}
+    return dict(sorted(each.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _twins(named: Mapping[str, float]) -> tuple[tuple[str, ...], ...]:
+    groups = dict.fromkeys(tuple(t for t in chips.twins(c) if t in named) for c in named)
+    return tuple(g for g in groups if len(g) > 1)
 
 
 def _evidence(found: Answers, measurements: Measurements, model: Model, allowed: Mask) -> list[tuple[Evidence, ...]]:
