@@ -87,10 +87,10 @@ def best(function: Callable[[], Any], times: int = 3) -> float:
 
 def scoring(profiles: int) -> None:
     """Compare features and scoring with scikit-learn's predictions of the same trees on inputs that are ready."""
-    import numpy as np
-
     import made_up
+    import numpy as np
     from compiled import estimator
+
     from fingerprint.candidates import candidates, pairs
     from fingerprint.features import vectors
     from fingerprint.forward import match
@@ -132,9 +132,8 @@ def batch(source: Path, out: Path, jobs: int = 1, engine: str = "joblib") -> dic
 
 def many(folder: Path, sizes: list[int], jobs: int) -> None:
     """Measure how a batch grows, what a second worker brings, and what runs elsewhere says."""
-    import numpy as np
-
     import made_up
+    import numpy as np
 
     rows = {n: made_up.write(folder / f"{n}.parquet", n) for n in sizes}
     alone = {n: batch(folder / f"{n}.parquet", folder / f"{n}.out") for n in sizes}
@@ -157,6 +156,7 @@ def many(folder: Path, sizes: list[int], jobs: int) -> None:
 def large() -> None:
     """Measure one very large profile."""
     import made_up
+
     from fingerprint import classify
 
     small, big = made_up.gemms(1_000), made_up.gemms(60_000)
@@ -173,10 +173,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15, help="starts of each kind")
     given = parser.parse_args()
     os.environ.update(ENVIRONMENT)
-    import numpy
+    import numpy as np
     import sklearn
 
-    print(f"{_processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, numpy {numpy.__version__}, "
+    print(f"{_processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, numpy {np.__version__}, "
           f"scikit-learn {sklearn.__version__}, load {os.getloadavg()[0]:.1f}")  # fmt: skip
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
