@@ -95,6 +95,7 @@ def scoring(profiles: int) -> None:
     from fingerprint.features import vectors
     from fingerprint.forward import match
     from fingerprint.scorer import class_fits, shipped
+    from fingerprint.trees import rounded
 
     model, table = shipped(), made_up.table(profiles)
     seen = model.look(table)
@@ -107,7 +108,8 @@ def scoring(profiles: int) -> None:
     inputs = {"direct": vectors(table), "weighing": class_fits(found, figures), "matching": found.reshape(-1, found.shape[2]).astype(float),
               "forward": pairs(seen.rows.take(each), np.tile(np.arange(chips), len(seen.rows)))[0], "spread": seen.rows.describe}  # fmt: skip
     theirs = 0.0
-    for name, x in inputs.items():
+    for name, raw_inputs in inputs.items():
+        x = rounded(raw_inputs)
         forest, regression = getattr(model, name), name in ("forward", "spread")
         fitted = estimator(forest, x.shape[1], regression=regression)
         raw = fitted.predict(x[:500]) if regression else fitted.decision_function(x[:500])

@@ -20,6 +20,9 @@ CHUNK = 2048
 #: From so many rows on the tables of :mod:`fingerprint.bitvectors` are worth making.
 MANY = 64
 
+#: Decimals of an entry that count.
+DIGITS = 9
+
 #: Deeper trees than these are no trees of ours; walking them would take for ever.
 MOST_DEPTH = 256
 
@@ -61,8 +64,16 @@ class Forest:
     baseline: Floats
     depth: int
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "threshold", rounded(self.threshold))
+
     def scores(self, x: Floats) -> Floats:
-        """Return raw scores of shape (n_rows, n_outputs)."""
+        """Return raw scores of shape (n_rows, n_outputs).
+
+        Entries are rounded to :data:`DIGITS` decimals first, as thresholds are: libraries and processors differ in the last bit
+        of a logarithm, and a threshold often is the very value that many rows share.
+        """
+        x = rounded(x)
         out = np.empty((len(x), len(self.baseline)))
         tables = self._tables if len(x) >= MANY else None
         if tables is None:
@@ -165,6 +176,12 @@ class Forest:
         except KeyError as error:
             raise ModelError(f"the model lacks the array {error}") from error
         return cls(**parts, depth=_depth(parts["left"], parts["right"], root))
+
+
+def rounded(x: Floats) -> Floats:
+    """Return entries as the trees compare them; order is kept, missing stays missing, and the absurdly large becomes infinite."""
+    with np.errstate(over="ignore"):
+        return np.asarray(np.round(x, DIGITS))
 
 
 def _depth(left: npt.NDArray[np.int32], right: npt.NDArray[np.int32], root: npt.NDArray[np.int32]) -> int:

@@ -38,6 +38,16 @@ def test_a_row_of_which_nothing_or_everything_extreme_is_known_scores_alike():
     np.testing.assert_allclose(from_histogram_boosting(estimator).scores(x), estimator.decision_function(x), atol=1e-9)
 
 
+@pytest.mark.parametrize("n", [3, 3000])
+def test_the_last_bit_of_an_entry_decides_nothing(n):
+    """Entries that are equal but for what another library's logarithm gives end in the same leaves, on thresholds too."""
+    forest = Forest.from_arrays(stump(threshold=[np.log10(2.0)] * 3), "f", 1)
+    x = np.full((n, 1), np.log10(2.0))
+    above, below = np.nextafter(x, np.inf), np.nextafter(x, -np.inf)
+    assert (forest.scores(above) == forest.scores(x)).all()
+    assert (forest.scores(below) == forest.scores(x)).all()
+
+
 def test_rows_score_the_same_alone_as_among_many():
     estimator, x = learned(3, 1)
     forest = from_histogram_boosting(estimator)

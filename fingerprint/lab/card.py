@@ -77,7 +77,7 @@ def model_card(figures: list[dict[str, Any]], confusion: pd.DataFrame, about: di
     found = _Figures(figures)
     lines = [
         "# Model card: `architecture.fpm`", "",
-        "Two experts, direct trees over profile vectors and a match of figures with chips' data sheets, calibrated and",
+        "Three experts (trees over profile vectors, a match of figures with chips' data sheets, a weighing of classes), calibrated and",
         "conformalised on sources held out in turn, over what physics leaves possible (docs/HOW_IT_WORKS.md). Stored as plain",
         "arrays with a JSON header; written by `fingerprint train`, measured by `fingerprint evaluate`; do not edit by hand.", "",
         *(f"- **{k}**: {v}" for k, v in about.items()), "",
