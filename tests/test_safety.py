@@ -49,6 +49,14 @@ def test_the_guard_sees_a_connection() -> None:
     assert "FORBIDDEN" in done.stderr
 
 
+def test_the_guard_sees_a_pickle(tmp_path: Path) -> None:
+    """Nor has this one."""
+    file = _hostile(tmp_path)[0]
+    done = guarded(("pickle.find_class",), "import pickle\npickle.load(open(sys.argv[1], 'rb'))", file)
+    assert done.returncode == 77
+    assert "ran" not in done.stdout
+
+
 @pytest.mark.parametrize("style", [[], ["--json"], ["--csv"], ["--claimed", "H100-SXM"], ["--html", "-"]])
 def test_classifying_never_touches_the_network(style: list[str]) -> None:
     """Every way of asking answers with the network forbidden."""
