@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from fingerprint.evidence import posterior
+from fingerprint.evidence import posterior, prior
 from fingerprint.features import usable
 from fingerprint.measurements import Floats, Mask, Measurements
 from fingerprint.roofline import excluded_chips, exclusions
 from fingerprint.sampling import chosen
-from fingerprint.scorer import Model, Scores, Seen, class_of_candidate, possible_classes
+from fingerprint.scorer import Model, Scores, Seen, class_of_candidate
 
 #: A posterior nearer to the prior than this many bits says nothing yet: "insufficient".
 LEAST_BITS = 0.25
@@ -31,6 +33,8 @@ class Answers:
         The rows that were scored.
     seen : Seen
         These rows as the model looked at them.
+    gone : ndarray of bool, shape (n, n_chips)
+        Chips that the figures of all rows exclude.
     scores : Scores
         What the experts said.
     probabilities : ndarray of shape (n, n_classes)
@@ -44,6 +48,7 @@ class Answers:
     scored: Mask
     table: Measurements
     seen: Seen
+    gone: Mask
     scores: Scores
     probabilities: Floats
     inside: Mask
@@ -58,12 +63,6 @@ class Answers:
         """Return each profile's answer: ``likely``, ``undecided`` or ``insufficient``."""
         single = self.inside.sum(axis=1) == 1
         return ["insufficient" if not e else "likely" if s else "undecided" for e, s in zip(self.enough, single, strict=True)]
-
-
-def prior(model: Model, allowed: Mask) -> Floats:
-    """Return what is thought of the allowed classes before any figure is seen, shape (n_classes,)."""
-    odds = model.calibration.prior * allowed
-    return np.asarray(odds / odds.sum())
 
 
 def answers(measurements: Measurements, model: Model, allowed: Mask, coverage: float) -> Answers:
@@ -91,11 +90,10 @@ def answers(measurements: Measurements, model: Model, allowed: Mask, coverage: f
         lost = np.bincount(numbers[scored], minlength=n) == 0
         scored |= lost[numbers]
         part = measurements.take(scored)
-    seen = model.look(part)
-    scores = model.scores(part, seen)
-    if part is not measurements:
-        scores = _in_order(scores, part, measurements)
-        scores = replace(scores, possible=possible_classes(excluded_chips(measurements)))
+    seen, gone = model.look(part), excluded_chips(measurements)
+    # A part may begin with another profile.
+    here = _places(measurements.profiles, part.profiles)
+    scores = model.scores(part, seen, gone=gone[here]).take(np.argsort(here))
     p, inside = posterior(model, scores, allowed, coverage)
     before = prior(model, allowed)
     # Circumstances alone (lengths, precisions) say nothing of a chip: without a usable figure all stays as it was.
@@ -104,7 +102,7 @@ def answers(measurements: Measurements, model: Model, allowed: Mask, coverage: f
     # Bits by which the figures have moved the answer from what was thought before.
     bits = (p * np.log2(np.where(p > 0, p, 1.0) / np.where(p > 0, before, 1.0))).sum(axis=1)
     enough = ~silent & ((bits >= LEAST_BITS) | (allowed.sum() == 1))
-    return Answers(used, scored, part, seen, scores, p, inside, enough)
+    return Answers(used, scored, part, seen, gone, scores, p, inside, enough)
 
 
 def _excluding(measurements: Measurements, among: Mask) -> Mask:
@@ -120,7 +118,7 @@ def _excluding(measurements: Measurements, among: Mask) -> Mask:
     return out
 
 
-def _in_order(scores: Scores, part: Measurements, whole: Measurements) -> Scores:
-    """Return the scores in the order of the whole table's profiles; a part may begin with another one."""
-    place = {name: i for i, name in enumerate(part.profiles)}
-    return scores.take(np.array([place[name] for name in whole.profiles], dtype=np.int64))
+def _places(names: Sequence[str], of: Sequence[str]) -> npt.NDArray[np.intp]:
+    """Return where each name ``of`` some profiles stands among all names."""
+    place = {name: i for i, name in enumerate(names)}
+    return np.array([place[name] for name in of], dtype=np.intp)

@@ -19,7 +19,7 @@ from fingerprint.answers import answers
 from fingerprint.errors import InputError
 from fingerprint.export_control import demonstrated_tpp
 from fingerprint.measurements import Mask, Measurements
-from fingerprint.roofline import demonstrated, excluded_chips
+from fingerprint.roofline import demonstrated
 from fingerprint.scorer import CLASSES, Model, shipped
 from fingerprint.verdict import candidates, check_options
 
@@ -161,7 +161,7 @@ def _lines(table: Measurements, model: Model, allowed: Mask, coverage: float) ->
     found = answers(table, model, allowed, coverage)
     p, numbers, n = found.probabilities, table.profile_numbers(), len(table.profiles)
     top = p.argmax(axis=1)
-    gone = excluded_chips(table).sum(axis=1)
+    gone = found.gone.sum(axis=1)
     order = np.argsort(-p, axis=1, kind="stable")
     sets = np.take_along_axis(found.inside, order, axis=1)
     rates = {name: np.full(n, np.nan) for name in _RATES.values()}

@@ -8,7 +8,7 @@ no other chip of the class could have made them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,7 +66,7 @@ def claimable(name: str) -> bool:
     return True
 
 
-def class_of(name: str, classes: Iterable[str]) -> str:
+def class_of(name: str, classes: Container[str]) -> str:
     """Return the class of what is claimed, ``other`` where the classifier does not answer its architecture.
 
     Raises
@@ -75,8 +75,7 @@ def class_of(name: str, classes: Iterable[str]) -> str:
         When nobody knows the name.
     """
     _, members = claimed_chips(name)
-    found = chips.table()[members[0]].architecture
-    return found if found in set(classes) else "other"
+    return class_of_chip(chips.table()[members[0]], classes)
 
 
 _SCALES = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"))
@@ -165,7 +164,7 @@ def claim(
     if p < limit:
         why = f"The figures give {of_class} a probability of {p:.2g}, less than {limit:.2g}, which at most 1 % of true claims fall under"
         return Claim(name, "inconsistent", f"{why}; {best} has {probabilities[best]:.2f}.")
-    free_chips = {c.id: _class(c, probabilities) for c in chips.table().values() if c.id not in gone}
+    free_chips = {c.id: class_of_chip(c, probabilities) for c in chips.table().values() if c.id not in gone}
     if best == of_class and p >= LEAST_PROBABLE:
         also = [c for c, its in free_chips.items() if its == of_class and c not in members]
         rest = f" Other {of_class} parts remain possible, such as {_listed(also[:3])}." if also else ""
@@ -179,7 +178,8 @@ def claim(
     return Claim(name, "inconclusive", f"{free}, but {doubt}. {ask}")
 
 
-def _class(chip: chips.Chip, classes: Mapping[str, float]) -> str:
+def class_of_chip(chip: chips.Chip, classes: Container[str]) -> str:
+    """Return the class of a chip, ``other`` where the classifier does not answer its architecture."""
     return chip.architecture if chip.architecture in classes else "other"
 
 

@@ -48,6 +48,12 @@ class Evidence:
     weight: float
 
 
+def prior(model: Model, allowed: Mask) -> Floats:
+    """Return what is thought of the allowed classes before any figure is seen, shape (n_classes,)."""
+    odds = model.calibration.prior * allowed
+    return np.asarray(odds / odds.sum())
+
+
 def posterior(model: Model, scores: Scores, allowed: Mask, coverage: float) -> tuple[Floats, Mask]:
     """Return probabilities over the allowed classes, and prediction sets, which never hold another.
 
@@ -124,8 +130,7 @@ def _weigh_block(model: Model, table: Measurements, seen: Seen, flight: Floats, 
         parts += [one.rows, *(np.setdiff1d(one.rows, unit, assume_unique=True) for unit in one.units)]
     # Where no row that says something is left, nothing is known.
     silent = np.array([not used[part].any() for part in parts])
-    odds_before = model.calibration.prior * allowed
-    p = np.tile(odds_before / odds_before.sum(), (len(parts), 1))
+    p = np.tile(prior(model, allowed), (len(parts), 1))
     told = np.flatnonzero(~silent)
     stack, row = _stacked(table, [parts[k] for k in told])
     p[told] = posterior(model, model.scores(stack, seen, row), allowed, 0.9)[0]

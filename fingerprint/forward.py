@@ -76,8 +76,8 @@ class Residuals:
     scale: Float32
 
 
-def residuals(rows: Rows, usual: Callable[[Floats], Floats], spread: Callable[[Floats], Floats]) -> Residuals:
-    """Return how far each row is from what each candidate would usually reach.
+def nearness(rows: Rows, usual: Callable[[Floats], Floats]) -> tuple[Float32, Float32]:
+    """Return how near each row comes to each candidate's ceiling, and how far that is from usual: see :class:`Residuals`.
 
     Parameters
     ----------
@@ -85,8 +85,6 @@ def residuals(rows: Rows, usual: Callable[[Floats], Floats], spread: Callable[[F
         n rows.
     usual : callable
         The forward model: designs of shape (m, n_columns) -> log10 of the usual nearness, shape (m,).
-    spread : callable
-        Descriptions of rows, shape (n, len(ROW_NAMES)) -> log of the usual error and :data:`LEAST_ERROR`, shape (n,).
     """
     chips = len(candidates().ids)
     near, off = np.empty((len(rows), chips), np.float32), np.empty((len(rows), chips), np.float32)
@@ -98,11 +96,15 @@ def residuals(rows: Rows, usual: Callable[[Floats], Floats], spread: Callable[[F
         expected = usual(design)
         near[start : start + step] = reached.reshape(len(part), chips)
         off[start : start + step] = (reached - expected).reshape(len(part), chips)
-    return Residuals(near, off, scales(rows, spread))
+    return near, off
 
 
 def scales(rows: Rows, spread: Callable[[Floats], Floats]) -> Float32:
-    """Return how far figures like each row are commonly off, shape (n,)."""
+    """Return how far figures like each row are commonly off, shape (n,).
+
+    ``spread`` takes descriptions of rows, shape (n, len(ROW_NAMES)), and gives the log of the usual error and
+    :data:`LEAST_ERROR`, shape (n,).
+    """
     typical = np.exp(spread(rows.describe)) if len(rows) else np.zeros(0)
     return (TO_DEVIATION * typical).astype(np.float32)
 

@@ -17,7 +17,7 @@ import numpy as np
 from fingerprint import resources
 from fingerprint.candidates import candidates, pairs
 from fingerprint.measurements import Floats, Measurements
-from fingerprint.scorer import CLASSES, Model, visible
+from fingerprint.scorer import CLASSES, Model, class_of_candidate, visible
 
 #: How fine the figure is integrated, decades.
 STEP = 0.02
@@ -128,10 +128,9 @@ def _information(value: Floats, error: float, chips: Floats) -> tuple[float, tup
     if not known.any():
         return 0.0, ()
     grid = np.arange(value[known].min() - 4 * error, value[known].max() + 4 * error, STEP)
-    architecture = np.array([CLASSES.index(a if a in CLASSES else "other") for a in candidates().architecture])
     density = np.exp(-0.5 * ((grid[None, :] - value[known, None]) / error) ** 2) / (error * np.sqrt(2 * np.pi))
     joint = np.zeros((len(CLASSES), len(grid)))
-    np.add.at(joint, architecture[known], density * chips[known, None])
+    np.add.at(joint, class_of_candidate()[known], density * chips[known, None])
     weight = joint.sum(axis=1) * STEP
     total = weight.sum()
     joint, weight = joint / total, weight / total

@@ -22,7 +22,7 @@ from fingerprint.candidates import CHIP_NAMES, ROW_NAMES, Rows, candidates, rows
 from fingerprint.costs import points
 from fingerprint.errors import ModelError
 from fingerprint.features import feature_names, vectors
-from fingerprint.forward import Residuals, match, match_names, residuals, scales
+from fingerprint.forward import Residuals, match, match_names, nearness, scales
 from fingerprint.measurements import Floats, Mask, Measurements
 from fingerprint.regimes import regimes
 from fingerprint.resources import path
@@ -138,6 +138,7 @@ def possible_candidates(gone: Mask) -> Mask:
     return np.stack([~gone[:, [place[t] for t in chips.twins(c)]].all(axis=1) for c in candidates().ids], axis=1)
 
 
+@lru_cache(maxsize=1)
 def class_of_candidate() -> npt.NDArray[np.int64]:
     """Return the class number of each candidate."""
     return np.array([CLASSES.index(a if a in CLASSES else "other") for a in candidates().architecture], dtype=np.int64)
@@ -242,10 +243,10 @@ class Model:
     def look(self, table: Measurements) -> Seen:
         """Return the table's rows against every candidate."""
         rows, place = visible(table)
-        usual, spread = (lambda design, forest=f: forest.scores(design)[:, 0] for f in (self.forward, self.spread))
-        return Seen(rows, residuals(rows, usual, spread), place)
+        near, off = nearness(rows, lambda design: self.forward.scores(design)[:, 0])
+        return Seen(rows, Residuals(near, off, self._scales(rows)), place)
 
-    def scores(self, table: Measurements, seen: Seen | None = None, row: Rowsets | None = None) -> Scores:
+    def scores(self, table: Measurements, seen: Seen | None = None, row: Rowsets | None = None, gone: Mask | None = None) -> Scores:
         """Return what the experts say of each profile of a table.
 
         Parameters
@@ -256,6 +257,8 @@ class Model:
             Rows already looked at, if ``table`` was made of them.
         row : ndarray of shape (len(table),), optional
             Which row of the table that was looked at each row here is; by default the same.
+        gone : ndarray of bool, shape (n_profiles, n_chips), optional
+            Chips that each profile's figures exclude, where that is known already.
         """
         x = vectors(table)
         seen = seen or self.look(table)
@@ -273,7 +276,7 @@ class Model:
             z = match(seen.found, seen.rows, place[use][here], profile[here] - start, size)
             logits[start : start + size] = self.matching.scores(z.reshape(-1, z.shape[2]).astype(np.float64)).reshape(size, -1)
             fits[start : start + size] = class_fits(z, figures[start : start + size])
-        gone = excluded_chips(table)
+        gone = excluded_chips(table) if gone is None else gone
         known = (~np.isnan(x)).sum(axis=1).astype(np.float64)
         left = possible_candidates(gone)
         return Scores(centred(self.direct.scores(x)), centred(self.weighing.scores(fits)), class_scores(logits, figures, left),
@@ -281,7 +284,10 @@ class Model:
 
     def usual_error(self, rows: Rows) -> Floats:
         """Return how far figures like each row are commonly from what the forward model expects, log10, shape (n,)."""
-        return scales(rows, lambda describe: self.spread.scores(describe)[:, 0]).astype(np.float64)
+        return self._scales(rows).astype(np.float64)
+
+    def _scales(self, rows: Rows) -> npt.NDArray[np.float32]:
+        return scales(rows, lambda describe: self.spread.scores(describe)[:, 0])
 
     def predict_proba(self, table: Measurements) -> Floats:
         """Return calibrated probabilities, shape (n_profiles, n_classes), columns as in ``classes``."""

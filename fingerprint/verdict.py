@@ -12,7 +12,7 @@ import numpy.typing as npt
 from fingerprint import chips
 from fingerprint.answers import Answers, answers
 from fingerprint.candidates import candidates as known_candidates
-from fingerprint.claims import Claim, claim, claimed_chips
+from fingerprint.claims import Claim, claim, claimed_chips, class_of_chip
 from fingerprint.errors import InputError
 from fingerprint.evidence import Evidence, weigh
 from fingerprint.export_control import as_of, demonstrated_tpp, lines, standing
@@ -191,7 +191,6 @@ def classify(
     model: Model | None = None,
     *,
     figures: bool = True,
-    proposals: bool = True,
 ) -> list[Verdict]:
     """Return one verdict a profile, in order of first appearance.
 
@@ -209,8 +208,6 @@ def classify(
         The shipped one by default.
     figures : bool
         Whether each verdict keeps the rows it rests on, which pictures need.
-    proposals : bool
-        Whether each verdict says which further figure would tell most.
 
     Raises
     ------
@@ -247,6 +244,8 @@ def classify(
         gone = {e.chip for e in excluded}
         left = tuple(c for c in chips.table() if c not in gone)
         shown = tuple(reached.get(profile, ()))
+        candidate = found.candidates(i, allowed)
+        named = _chips(candidate, left) if enough else {}
         out.append(
             Verdict(
                 profile=profile,
@@ -266,9 +265,9 @@ def classify(
                 rows_used=len(told),
                 rows_ignored=tuple(ignored.get(profile, ())),
                 model={"version": model.version, "data": model.data},
-                chips=(of_chips := _chips(found.candidates(i, allowed), left) if enough else {}),
-                twins=_twins(of_chips),
-                next_measurement=propose(model, measurements.take(told), found.candidates(i, allowed)) if proposals else (),
+                chips=named,
+                twins=_twins(named),
+                next_measurement=propose(model, measurements.take(told), candidate),
                 figures=replace(measurements.take(told), identity={}, ignored=(), notes=()) if figures else None,
             )
         )
@@ -322,7 +321,7 @@ def _scored_in_part(scored: Mask, told: npt.NDArray[np.int64]) -> tuple[str, ...
 def export_status(left: Sequence[str], likely: str | None, classes: Sequence[str]) -> dict[str, dict[str, list[str]]]:
     """Return how chips stand under the export rules, by status: those of the likeliest class that are left, and all that are left."""
     table = chips.table()
-    of_class = [c for c in left if (table[c].architecture if table[c].architecture in classes else "other") == likely]
+    of_class = [c for c in left if class_of_chip(table[c], classes) == likely]
     return {"likely": standing(of_class), "possible": standing(left)}
 
 

@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
+
+from fingerprint.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -31,3 +34,22 @@ def raw_dir() -> Path:
 def examples_dir() -> Path:
     """Real files of real tools."""
     return _beside("examples")
+
+
+@pytest.fixture(scope="session")
+def survives():
+    """Reads a damaged file: it gives sound figures, or an error of ours in one line."""
+
+    def check(read, content):
+        try:
+            table = read(content)
+        except InputError as error:
+            sentence = str(error)
+        else:
+            assert len(table) > 0
+            assert np.isfinite(table.number("value")).all()
+            return
+        assert sentence
+        assert "\n" not in sentence
+
+    return check

@@ -45,7 +45,7 @@ class Oracle:
     def look(self, _table):
         return None
 
-    def scores(self, table, _seen=None):
+    def scores(self, table, _seen=None, **_known):
         n, number = len(table.profiles), table.profile_numbers()
         rate = np.bincount(number, np.log10(table.number("value"))) / np.bincount(number)
         z = np.full((n, len(CLASSES)), -20.0)

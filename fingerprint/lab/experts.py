@@ -12,7 +12,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 
 from fingerprint.candidates import Rows, candidates, numbers, pairs
 from fingerprint.classifier import ArchitectureClassifier, telling_columns
-from fingerprint.forward import LEAST_ERROR, Residuals, match, residuals, scales
+from fingerprint.forward import LEAST_ERROR, Residuals, match, nearness, scales
 from fingerprint.lab.profiles import Corpus, Profiles, balanced_weights
 from fingerprint.measurements import Floats
 from fingerprint.scorer import CLASSES, Calibration, Model, Seen, visible
@@ -163,8 +163,7 @@ def cross(material: Material, row_fold: Ints, say: Callable[[str], None] = lambd
     for fold in folds:
         forward[fold] = fit_forward(material, row_fold != fold)
         ask = np.flatnonzero((row_fold == fold) & material.asked)
-        found = residuals(material.rows.take(ask), forward[fold].score, lambda d: np.zeros(len(d)))
-        near[ask], off[ask] = found.near, found.off
+        near[ask], off[ask] = nearness(material.rows.take(ask), forward[fold].score)
         say(f"forward model without fold {fold + 1}: {len(ask):,} figures judged")
     spread = {fold: fit_spread(material, off, row_fold != fold) for fold in folds}
     for fold in folds:

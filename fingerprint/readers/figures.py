@@ -23,15 +23,21 @@ _LONGEST_NAME = 120
 _MOST_IGNORED = 1000
 
 
-def plain(value: object) -> float | None:
-    """Return a cell's finite number above zero, None for anything else: for circumstances, which may be missing."""
+def positive(value: object) -> float:
+    """Return a finite number above zero, which may stand as text; NaN for anything else."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        return None
+        return math.nan
     try:
         number = float(value)
     except (ValueError, OverflowError):
-        return None
-    return number if 0.0 < number < _LARGEST_COUNT else None
+        return math.nan
+    return number if 0.0 < number < math.inf else math.nan
+
+
+def plain(value: object) -> float | None:
+    """Return a cell's number above zero, None for anything else: for circumstances, which may be missing."""
+    number = positive(value)
+    return number if number < _LARGEST_COUNT else None
 
 
 def device_names(names: Iterable[object]) -> tuple[str, ...]:

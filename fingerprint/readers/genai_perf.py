@@ -20,7 +20,7 @@ from fingerprint.errors import FormatError, InputError
 from fingerprint.measurements import Measurements
 from fingerprint.readers import checkpoints
 from fingerprint.readers.figures import Figures, device_names, plain
-from fingerprint.readers.json_text import ESCAPES, documents, find, part
+from fingerprint.readers.json_text import documents, find, part, uncoloured
 
 NAME = "genai-perf"
 TITLE = "genai-perf or AIPerf: summary as JSON or CSV, or AIPerf's records of single requests as JSON Lines"
@@ -213,7 +213,7 @@ def _tables(lines: Iterator[str], figures: Figures) -> None:
     gpus: dict[str, Any] = {}
     header: list[str] = []
     try:
-        for cells in csv.reader(ESCAPES.sub("", line).replace("\0", "") for line in lines):
+        for cells in csv.reader(uncoloured(line).replace("\0", "") for line in lines):
             if "Metric" in cells:
                 header = cells
                 continue

@@ -10,7 +10,7 @@ from typing import Any
 from fingerprint.errors import FormatError, InputError
 
 #: Colours and cursor movements of a terminal. Inside JSON the escape character would itself be escaped.
-ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 #: Where an object or an array of objects may begin; "[INFO]" and "{'a': 1}" may not.
 _START = re.compile(r'\{\s*(?="[^"\n]*"\s*:|\}|$)|\[\s*(?=[{\[])')
@@ -22,6 +22,16 @@ _MOST_FAILURES = 1000
 _NOISE = 400
 
 Hook = Callable[[list[tuple[str, Any]]], Any]
+
+
+def uncoloured(text: str) -> str:
+    """Return text without a terminal's colours and cursor movements."""
+    return _ESCAPES.sub("", text) if "\x1b" in text else text
+
+
+def states(line: str, longest: int) -> list[str]:
+    """Return what a terminal showed one after the other in a line of a log: colours gone, cut at carriage returns."""
+    return uncoloured(line[:longest]).replace("\r", "\n").split("\n")
 
 
 def documents(text: str, name: str, wanted: str, hook: Hook | None = None) -> tuple[list[tuple[int, Any]], int]:
@@ -46,7 +56,7 @@ def documents(text: str, name: str, wanted: str, hook: Hook | None = None) -> tu
         If there is none, or it is nested too deeply or holds a number too long to be one.
     """
     decoder = json.JSONDecoder(object_pairs_hook=hook)
-    text = (ESCAPES.sub("", text) if "\x1b" in text else text).lstrip("\ufeff")
+    text = uncoloured(text).lstrip("\ufeff")
     end = len(text.rstrip())
     found: list[tuple[int, Any]] = []
     line, counted, at, failures, cut = 1, 0, 0, 0, 0

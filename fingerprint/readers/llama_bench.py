@@ -16,7 +16,7 @@ from fingerprint import workloads
 from fingerprint.errors import FormatError
 from fingerprint.measurements import Measurements
 from fingerprint.readers.figures import Figures, device_names, plain
-from fingerprint.readers.json_text import ESCAPES, documents
+from fingerprint.readers.json_text import documents, states
 
 NAME = "llama-bench"
 TITLE = "llama.cpp llama-bench: Markdown tables (with the log around them), JSON, JSON Lines or CSV"
@@ -165,7 +165,7 @@ def _markdown(lines: Iterable[str], figures: Figures) -> bool:
     for number, line in enumerate(lines, 1):
         if "|" not in line and "evice" not in line and "llama-bench" not in line:
             continue
-        for shown in ESCAPES.sub("", line[:_LONGEST_LINE]).replace("\r", "\n").split("\n"):
+        for shown in states(line, _LONGEST_LINE):
             if match := _FOUND.search(shown):
                 found, devices, fresh = int(match[1]), {}, False
             elif match := _DEVICE.search(shown) or _VULKAN.search(shown):

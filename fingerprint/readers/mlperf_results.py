@@ -21,6 +21,7 @@ import numpy as np
 from fingerprint import workloads
 from fingerprint.errors import FormatError, InputError
 from fingerprint.measurements import Ignored, Measurements, from_columns
+from fingerprint.readers.figures import positive
 from fingerprint.readers.mlperf_inference import stated_precision
 
 NAME = "mlperf-results"
@@ -181,13 +182,7 @@ def _number(value: object) -> float:
     if isinstance(value, str):
         value = value.strip()
         value = value.replace(",", "") if re.fullmatch(r"\d{1,3}(,\d{3})+(\.\d*)?", value) else value
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return math.nan
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return math.nan
-    return number if math.isfinite(number) and number > 0 else math.nan
+    return positive(value)
 
 
 def _count(result: _Result) -> float | None:

@@ -20,6 +20,7 @@ from typing import Any, TextIO
 from fingerprint import workloads
 from fingerprint.errors import FormatError, InputError
 from fingerprint.measurements import Ignored, Measurements, from_columns
+from fingerprint.readers.figures import positive
 
 NAME = "mlperf-training"
 TITLE = "MLPerf Training log (':::MLLOG' lines) or submission folder"
@@ -139,7 +140,7 @@ class _Run:
     def benchmark(self) -> str:
         """The benchmark's name as the log has it; RetinaNet goes by the name of its forerunner SSD."""
         name = str(self.settings.get("submission_benchmark") or "").strip().lower()
-        large = _number(self.settings.get("train_samples")) >= 1e6
+        large = positive(self.settings.get("train_samples")) >= 1e6
         return "retinanet" if name == "ssd" and large else name
 
     @property
@@ -195,26 +196,15 @@ def _object(text: str) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _number(value: object) -> float:
-    """Return a positive finite number; NaN for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return math.nan
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return math.nan
-    return number if math.isfinite(number) and number > 0 else math.nan
-
-
 def _take(run: _Run, event: Mapping[str, Any]) -> None:
     key, value = event["key"], event.get("value")
     metadata = event.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
-    now = _number(event.get("time_ms"))
-    samples = _number(metadata.get("samples_count", 0) or math.nan)
+    now = positive(event.get("time_ms"))
+    samples = positive(metadata.get("samples_count", 0) or math.nan)
     if key == "tracked_stats":
         for name in ("throughput", "train_step_time"):
-            number = _number(value.get(name)) if isinstance(value, dict) else math.nan
+            number = positive(value.get(name)) if isinstance(value, dict) else math.nan
             if not math.isnan(number):
                 run.tracked.setdefault(name, array("d")).append(number)
     elif key == "run_start":
@@ -223,7 +213,7 @@ def _take(run: _Run, event: Mapping[str, Any]) -> None:
     elif key == "run_stop":
         run.stop = max(now, run.stop) if not math.isnan(run.stop) else now
         run.status = str(metadata.get("status") or run.status)[:40].lower()
-        run.epochs = _number(metadata.get("epoch_num"))
+        run.epochs = positive(metadata.get("epoch_num"))
     elif key == "block_start":
         run.block = (now, 0.0 if math.isnan(samples) else samples)
     elif key == "block_stop" and run.block is not None:
@@ -250,7 +240,7 @@ def _finished(run: _Run, system: Mapping[str, Any]) -> _Run:
 
 
 def _count(record: Mapping[str, Any]) -> float | None:
-    nodes, each = _number(record.get("number_of_nodes")), _number(record.get("accelerators_per_node"))
+    nodes, each = positive(record.get("number_of_nodes")), positive(record.get("accelerators_per_node"))
     return nodes * each if nodes * each > 0 else None
 
 
@@ -273,7 +263,7 @@ def _record(place: Path) -> Mapping[str, Any]:
 def _table(runs: list[_Run], name: str, ignored: list[Ignored], notes: list[str]) -> Measurements:
     groups: dict[tuple[Any, ...], list[_Run]] = {}
     for run in runs:
-        batch = _number(run.settings.get("global_batch_size"))
+        batch = positive(run.settings.get("global_batch_size"))
         key = (run.profile, run.benchmark, None if math.isnan(batch) else batch, run.count)
         groups.setdefault(key, []).append(run)
     rows: list[dict[str, Any]] = []
@@ -309,8 +299,8 @@ def _figures(runs: list[_Run], ignored: list[Ignored], notes: list[str]) -> Iter
         )
     elif first.by_platform:
         notes.append(f"{where}: {first.count:g} accelerators by the platform's name")
-    length = _number(first.settings.get("max_sequence_length"))
-    batch = _number(first.settings.get("global_batch_size"))
+    length = positive(first.settings.get("max_sequence_length"))
+    batch = positive(first.settings.get("global_batch_size"))
     common: dict[str, Any] = {
         "profile": first.profile, "tool": NAME, "workload": workload, "phase": "train", "scope": "system",
         "accelerators": first.count, "batch": None if math.isnan(batch) else batch,

@@ -16,7 +16,7 @@ from fingerprint.errors import FormatError
 from fingerprint.measurements import Measurements
 from fingerprint.readers import checkpoints
 from fingerprint.readers.figures import Figures, device_names, plain
-from fingerprint.readers.json_text import ESCAPES, documents, part
+from fingerprint.readers.json_text import documents, part, uncoloured
 
 NAME = "optimum-benchmark"
 TITLE = "optimum-benchmark: benchmark.json, or benchmark_report as JSON, Markdown or text"
@@ -106,7 +106,7 @@ def _printed(lines: Iterable[str]) -> dict[str, dict[str, Any]]:
     begins = 1
     stage, group = "", ""
     for number, line in enumerate(lines, 1):
-        shown = _LOG.sub("", ESCAPES.sub("", line[:2000]))
+        shown = _LOG.sub("", uncoloured(line[:2000]))
         if match := _PART.match(shown):
             group = match[1]
         elif match := _HEADING.match(shown) or _PLAIN_STAGE.match(shown):

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 from fingerprint.errors import FormatError
 from fingerprint.measurements import Measurements
 from fingerprint.readers import vllm_serving
-from fingerprint.readers.json_text import ESCAPES
+from fingerprint.readers.json_text import states, uncoloured
 
 NAME = "serving-console"
 TITLE = "console block 'Serving Benchmark Result' of vLLM or SGLang, one or several, with or without the log around it"
@@ -62,7 +62,7 @@ _LONGEST_LINE = 20_000
 
 def sniff(head: str) -> float:
     """Return how sure this is a console block; less for a log whose block is still to come."""
-    text = ESCAPES.sub("", head) if "\x1b" in head else head
+    text = uncoloured(head)
     if text.lstrip("\ufeff \t\r\n").startswith(("{", "[{")):
         return 0.0
     if re.search(rf"={{3}} {{0,60}}{_TITLE} {{0,60}}={{3}}", text):
@@ -89,7 +89,7 @@ def read(text: TextIO, name: str) -> Measurements:
     for line in text:
         if not any(mark in line for mark in _MARKS):
             continue
-        for shown in ESCAPES.sub("", line[:_LONGEST_LINE]).replace("\r", "\n").split("\n"):
+        for shown in states(line, _LONGEST_LINE):
             if _TITLE in shown:
                 run = dict(before)
                 before = {key: value for key, value in before.items() if key != "max_concurrency"}

@@ -11,6 +11,7 @@ from typing import Any, TextIO
 
 from fingerprint.errors import FormatError, InputError
 from fingerprint.measurements import Ignored, Measurements, from_columns
+from fingerprint.readers.figures import positive
 
 NAME = "training-record"
 TITLE = "Megatron-LM or NeMo golden values, Hugging Face trainer_state.json or train_results.json"
@@ -78,17 +79,6 @@ def read(text: TextIO, name: str) -> Measurements:
     return replace(from_columns(columns, where=name, notes=notes), ignored=tuple(ignored))
 
 
-def _number(value: object) -> float:
-    """Return a positive finite number, which may stand as text; NaN for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return math.nan
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return math.nan
-    return number if math.isfinite(number) and number > 0 else math.nan
-
-
 def _golden(record: Mapping[str, Any], name: str, ignored: list[Ignored]) -> tuple[list[dict[str, Any]], list[str]]:
     rows = []
     for number, (key, series) in enumerate(record.items(), start=1):
@@ -97,7 +87,7 @@ def _golden(record: Mapping[str, Any], name: str, ignored: list[Ignored]) -> tup
             continue
         values = series.get("values") if isinstance(series, dict) else series
         cells = list(values.values() if isinstance(values, dict) else values if isinstance(values, list) else ())
-        found = [v for v in map(_number, cells) if not math.isnan(v)]
+        found = [v for v in map(positive, cells) if not math.isnan(v)]
         if not found:
             ignored.append(Ignored(name, number, f"'{key[:40]}' holds no number above zero"))
             continue
@@ -105,7 +95,7 @@ def _golden(record: Mapping[str, Any], name: str, ignored: list[Ignored]) -> tup
         quantity, unit, scope = kind
         value = statistics.median(found[1:] if len(found) > 2 else found)
         rows.append({"quantity": quantity, "unit": unit, "scope": scope, "statistic": "median", "value": value})
-    if not rows and not math.isnan(mean := _number(record.get("iteration_timing_avg"))):
+    if not rows and not math.isnan(mean := positive(record.get("iteration_timing_avg"))):
         rows.append({"quantity": "step_time", "unit": "s", "scope": "system", "statistic": "mean", "value": mean})
     note = (
         f"{name}: golden values name neither model, batch nor accelerators, so a step's work is not known; give a table "
@@ -118,17 +108,17 @@ def _trainer(record: Mapping[str, Any], name: str) -> tuple[list[dict[str, Any]]
     history = record.get("log_history")
     entries = [e for e in history if isinstance(e, dict)] if isinstance(history, list) else [record]
     # A run that was resumed ends more than once: the last summary counts.
-    last = next((e for e in reversed(entries) if not math.isnan(_number(e.get("train_runtime")))), {})
-    seconds = _number(last.get("train_runtime"))
-    samples, steps = _number(last.get("train_samples_per_second")), _number(last.get("train_steps_per_second"))
+    last = next((e for e in reversed(entries) if not math.isnan(positive(e.get("train_runtime")))), {})
+    seconds = positive(last.get("train_runtime"))
+    samples, steps = positive(last.get("train_samples_per_second")), positive(last.get("train_steps_per_second"))
     batch = samples / steps if 1 <= samples / steps < 1e12 else math.nan
     rows: list[dict[str, Any]] = []
     common = {"scope": "system", "batch": None if math.isnan(batch) else float(round(batch))}
     if not math.isnan(samples):
         rows.append({**common, "quantity": "throughput", "unit": "sample/s", "value": samples})
-    tokens = _number(last.get("train_tokens_per_second"))
+    tokens = positive(last.get("train_tokens_per_second"))
     if math.isnan(tokens):
-        tokens = _number(record.get("num_input_tokens_seen")) / seconds
+        tokens = positive(record.get("num_input_tokens_seen")) / seconds
     if not math.isnan(tokens):
         rows.append({**common, "quantity": "total_throughput", "unit": "token/s", "value": tokens})
     note = (

@@ -15,7 +15,7 @@ from fingerprint.errors import FormatError
 from fingerprint.measurements import Measurements
 from fingerprint.readers import checkpoints
 from fingerprint.readers.figures import Figures, device_names, plain
-from fingerprint.readers.json_text import ESCAPES, documents, part
+from fingerprint.readers.json_text import documents, part, states
 
 NAME = "trtllm-bench"
 TITLE = "TensorRT-LLM trtllm-bench report: JSON, or the printed text"
@@ -131,7 +131,7 @@ def _printed(lines: Iterator[str], figures: Figures) -> None:
     for number, line in enumerate(lines, 1):
         if not any(mark in line for mark in _MARKS):
             continue
-        for shown in ESCAPES.sub("", line[:_LONGEST_LINE]).replace("\r", "\n").split("\n"):
+        for shown in states(line, _LONGEST_LINE):
             if match := _SECTION.search(shown):
                 section = match[1]
                 if section == "DECODING STATISTICS":

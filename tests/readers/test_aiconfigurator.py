@@ -3,7 +3,6 @@
 import io
 import random
 
-import numpy as np
 import pytest
 
 from fingerprint.errors import FormatError, InputError
@@ -142,7 +141,7 @@ def test_hostile_tables(row, error, message):
         read(row)
 
 
-def test_damage_never_ends_in_a_traceback():
+def test_damage_never_ends_in_a_traceback(survives):
     """Flipped and cut bytes give figures or an InputError."""
     whole = parquet(*(NCCL | {"message_size": 2**i} for i in range(30)))
     dice = random.Random(5)
@@ -150,8 +149,4 @@ def test_damage_never_ends_in_a_traceback():
         content = bytearray(whole)
         for _ in range(1 + i % 4):
             content[dice.randrange(4, len(content))] = dice.randrange(256)
-        try:
-            table = read_any(io.BytesIO(bytes(content[: dice.randrange(8, len(content)) if i % 5 == 0 else None])), name="x")
-        except InputError:
-            continue
-        assert np.isfinite(table.number("value")).all()
+        survives(lambda whole: read_any(io.BytesIO(whole), name="x"), bytes(content[: dice.randrange(8, len(content)) if i % 5 == 0 else None]))

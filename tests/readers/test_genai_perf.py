@@ -4,7 +4,6 @@ import io
 import json
 import random
 
-import numpy as np
 import pytest
 
 from fingerprint.errors import FormatError, InputError
@@ -194,17 +193,14 @@ def test_hostile(bad):
         read(bad)
 
 
-def test_damaged_anywhere():
+def test_damaged_anywhere(survives):
     """Any damage ends in a table or in an error of ours."""
     random.seed(3)
     for source in (CSV, RECORDS, json.dumps(SUMMARY)) * 60:
         text = list(source)
         for _ in range(random.randint(1, 20)):
             text[random.randrange(len(text))] = chr(random.choice([0, 10, 27, 34, 44, 45, 57, 91, 123, 125, 255]))
-        try:
-            assert np.isfinite(read("".join(text)).number("value")).all()
-        except InputError:
-            continue
+        survives(read, "".join(text))
 
 
 def test_other_text_is_refused():

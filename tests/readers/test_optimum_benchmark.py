@@ -155,17 +155,14 @@ def test_hostile(bad):
         read(bad)
 
 
-def test_damaged_anywhere():
+def test_damaged_anywhere(survives):
     """Any damage ends in a table or in an error of ours."""
     random.seed(5)
     for source in (PLAIN, json.dumps(BENCHMARK)) * 100:
         text = list(source)
         for _ in range(random.randint(1, 20)):
             text[random.randrange(len(text))] = chr(random.choice([0, 10, 27, 34, 45, 57, 91, 101, 123, 125, 255]))
-        try:
-            read("".join(text))
-        except InputError:
-            continue
+        survives(read, "".join(text))
 
 
 def test_other_text_is_refused():

@@ -128,7 +128,7 @@ def test_absurd_cells(cell):
     assert len(read(f"Model,tok/s\nQwen2.5-7B,{cell}\nQwen2.5-7B,5\n")) == 1
 
 
-def test_damage_never_ends_in_a_traceback():
+def test_damage_never_ends_in_a_traceback(survives):
     """Cut, flipped and shuffled tables give figures or an InputError."""
     dice = random.Random(13)
     for i in range(600):
@@ -138,7 +138,4 @@ def test_damage_never_ends_in_a_traceback():
         lines = "".join(text)[: dice.randrange(1, len(text)) if i % 4 else None].split("\n")
         if i % 5 == 0:
             dice.shuffle(lines)
-        try:
-            read("\n".join(lines))
-        except InputError:
-            continue
+        survives(read, "\n".join(lines))

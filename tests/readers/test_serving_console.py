@@ -115,17 +115,14 @@ def test_refusals():
         read(VLLM.replace("256.00", "/etc/passwd"))
 
 
-def test_hostile_text():
+def test_hostile_text(survives):
     """Any damage ends in a table or in an error of ours."""
     random.seed(1)
     for _ in range(200):
         text = list(VLLM)
         for _ in range(random.randint(1, 40)):
             text[random.randrange(len(text))] = chr(random.choice([0, 9, 10, 27, 45, 57, 101, 255, 0x1F600]))
-        try:
-            read("".join(text)[: random.randint(1, len(text))])
-        except InputError:
-            continue
+        survives(read, "".join(text)[: random.randint(1, len(text))])
 
 
 def test_a_long_log_is_streamed():

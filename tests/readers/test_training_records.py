@@ -95,14 +95,11 @@ def test_hostile_records(record, error):
         read(record)
 
 
-def test_damage_never_ends_in_a_traceback():
+def test_damage_never_ends_in_a_traceback(survives):
     """Cut and flipped files give figures or an InputError."""
     dice = random.Random(3)
     for i in range(400):
         text = list(json.dumps((GOLDEN, STATE)[i % 2]))
         for _ in range(1 + i % 5):
             text[dice.randrange(len(text))] = dice.choice('0123456789{}[]",:eE.-Ω\x00')
-        try:
-            read("".join(text)[: dice.randrange(1, len(text)) if i % 3 else None])
-        except InputError:
-            continue
+        survives(read, "".join(text)[: dice.randrange(1, len(text)) if i % 3 else None])

@@ -152,14 +152,11 @@ def test_hostile(bad):
         read(bad)
 
 
-def test_damaged_anywhere():
+def test_damaged_anywhere(survives):
     """Any damage ends in a table or in an error of ours."""
     random.seed(2)
     for source in (TEXT, json.dumps(REPORT)) * 100:
         text = list(source)
         for _ in range(random.randint(1, 20)):
             text[random.randrange(len(text))] = chr(random.choice([0, 10, 27, 34, 45, 57, 91, 123, 125, 255]))
-        try:
-            read("".join(text))
-        except InputError:
-            continue
+        survives(read, "".join(text))

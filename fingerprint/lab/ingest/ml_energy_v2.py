@@ -15,6 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from fingerprint.lab.ingest.labelled import Source, finish, numbers, slug
+from fingerprint.readers import ml_energy
 
 SOURCE = Source(
     name="ml-energy-v2",
@@ -26,14 +27,8 @@ SOURCE = Source(
 )
 
 #: Metric -> quantity, unit, statistic, scope.
-_METRICS = {
-    "Token tput (tok/s)": ("output_throughput", "token/s", "", "system"),
-    "Avg TPOT (s)": ("tpot", "s", "mean", ""),
-    "Energy/req (J)": ("energy_per_sample", "J/request", "mean", "system"),
-    "Batch latency (s)": ("latency", "s", "", ""),
-    "Energy/image (J)": ("energy_per_sample", "J/image", "", "system"),
-    "Energy/video (J)": ("energy_per_sample", "J/video", "", "system"),
-}
+_METRICS = {name: ml_energy.FIGURES[name] for name in ("Token tput (tok/s)", "Avg TPOT (s)", "Energy/req (J)", "Batch latency (s)",
+                                                       "Energy/image (J)", "Energy/video (J)")}  # fmt: skip
 
 #: Figure of the predecessor -> the same.
 _LEGACY = {
