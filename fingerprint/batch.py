@@ -13,12 +13,14 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from fingerprint import chips
 from fingerprint.answers import answers
 from fingerprint.errors import InputError
 from fingerprint.export_control import demonstrated_tpp
-from fingerprint.measurements import Mask, Measurements
+from fingerprint.measurements import COLUMNS as KNOWN
+from fingerprint.measurements import Mask, Measurements, number_word
 from fingerprint.roofline import demonstrated
 from fingerprint.scorer import CLASSES, Model, shipped
 from fingerprint.verdict import candidates, check_options
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
 
 #: Precisions that have a column for the rate they were shown to reach; "" where none was stated.
 PRECISIONS: tuple[str, ...] = ("fp64", "fp32", "tf32", "bf16", "fp16", "int8", "fp8", "fp4", "int4", "")
+
+#: Columns that a table of measurements has to have, that of profiles first.
+NEEDED = ("profile", "quantity", "unit", "value")
 
 #: Rows answered at a time, about: whole profiles until there are so many.
 PART_ROWS = 2_000
@@ -42,7 +47,7 @@ _RATES |= {("bandwidth", ""): "bandwidth", ("link", ""): "link_bandwidth"}
 COLUMNS: dict[str, str] = {
     "profile": "the profile's name",
     "answer": "likely, undecided, insufficient, or unusable where its rows can't be read",
-    "architecture": "the likeliest class; missing where insufficient or unusable",
+    "architecture": "the likeliest class; missing where insufficient or unusable, or where unknown is likelier",
     **{f"p_{c}": f"probability of {c}; 0 where excluded or not thought possible" for c in CLASSES},
     "prediction_set": "classes of the prediction set, the likeliest first, joined by blanks",
     "rows": "rows of the profile",
@@ -90,10 +95,13 @@ def verdict_frame(frame: pd.DataFrame | Measurements, among: str = "all", covera
     allowed = np.array([c in candidates(among, model.classes) for c in model.classes])
     if isinstance(frame, Measurements):
         return _typed(_lines(frame, model, allowed, coverage))
-    lacking = [name for name in ("profile", "quantity", "unit", "value") if name not in frame.columns]
+    lacking = [name for name in NEEDED if name not in frame.columns]
     if lacking:
         raise InputError(f"the table lacks the column{'s' if len(lacking) > 1 else ''} {', '.join(map(repr, lacking))}")
-    return _joined(list(_careful(frame, model, allowed, coverage)))
+    frame = frame.loc[:, frame.columns.isin(list(KNOWN))]
+    if not frame.columns.is_unique:
+        raise InputError(f"the table has two columns {frame.columns[frame.columns.duplicated()][0]!r}; keep one")
+    return _joined(list(_careful(frame.assign(profile=_names(frame)), model, allowed, coverage)))
 
 
 def verdict_frames(frames: Iterable[pd.DataFrame], among: str = "all", coverage: float = 0.9, model: Model | None = None) -> Iterator[pd.DataFrame]:
@@ -119,7 +127,7 @@ def whole_profiles(frames: Iterable[pd.DataFrame], rows: int = PART_ROWS) -> Ite
     # The profile that the rows so far end with, and how many of them are its own.
     last, own = None, 0
     for frame in frames:
-        names = frame["profile"].to_numpy(dtype=object)
+        names = _names(frame)
         if not len(names):
             continue
         starts = [0, *(np.flatnonzero(names[1:] != names[:-1]) + 1).tolist(), len(names)]
@@ -130,14 +138,28 @@ def whole_profiles(frames: Iterable[pd.DataFrame], rows: int = PART_ROWS) -> Ite
                     yield pd.concat([*waiting, frame.iloc[begin:start]], ignore_index=True)
                     waiting, count, begin = [], 0, start
                 last, own = names[start], 0
-            room = max(LARGEST_PROFILE + 1 - own, 0)
-            if end - start > room:
-                waiting.append(frame.iloc[begin : start + room])
+            kept = min(end - start, LARGEST_PROFILE + 1 - own)
+            if kept < end - start:
+                # Even an empty piece of a frame would keep all of it in memory.
+                waiting += [frame.iloc[begin : start + kept]] if start + kept > begin else []
                 begin = end
-            count, own = count + min(end - start, room), own + min(end - start, room)
-        waiting.append(frame.iloc[begin:])
+            count, own = count + kept, own + kept
+        waiting += [frame.iloc[begin:]] if begin < len(frame) else []
     if count:
         yield pd.concat(waiting, ignore_index=True)
+
+
+def _names(frame: pd.DataFrame) -> npt.NDArray[np.object_]:
+    """Return the profiles' names as :meth:`Measurements.from_frame` has them, so that its profiles are the same."""
+    import pandas as pd
+
+    column = frame["profile"]
+    codes, present = pd.factorize(column, use_na_sentinel=False)
+    if column.dtype.kind in "fiu":
+        words = [number_word(float("nan" if pd.isna(v) else v)) for v in present]
+    else:
+        words = ["" if pd.isna(v) else str(v).strip() for v in present]
+    return np.array(words, dtype=object)[codes]
 
 
 def _careful(frame: pd.DataFrame, model: Model, allowed: Mask, coverage: float) -> Iterator[dict[str, Any]]:
@@ -160,7 +182,6 @@ def _lines(table: Measurements, model: Model, allowed: Mask, coverage: float) ->
     """Return the columns of the verdicts of a table of whole profiles."""
     found = answers(table, model, allowed, coverage)
     p, numbers, n = found.probabilities, table.profile_numbers(), len(table.profiles)
-    top = p.argmax(axis=1)
     gone = found.gone.sum(axis=1)
     order = np.argsort(-p, axis=1, kind="stable")
     sets = np.take_along_axis(found.inside, order, axis=1)
@@ -169,11 +190,10 @@ def _lines(table: Measurements, model: Model, allowed: Mask, coverage: float) ->
     for d in demonstrated(table):
         if (d.quantity, d.precision) in _RATES:
             rates[_RATES[d.quantity, d.precision]][place[d.profile]] = d.value
-    named = [model.classes[k] if e else None for k, e in zip(top.tolist(), found.enough.tolist(), strict=True)]
     return {
         "profile": list(table.profiles),
         "answer": found.words(),
-        "architecture": named,
+        "architecture": [found.architecture(i) for i in range(n)],
         **{f"p_{c}": p[:, k] for k, c in enumerate(model.classes)},
         "prediction_set": [" ".join(model.classes[k] for k in ks[s]) for ks, s in zip(order, sets, strict=True)],
         "rows": np.bincount(numbers, minlength=n),
@@ -199,8 +219,7 @@ def _tpp(rates: dict[str, Any], n: int) -> list[float]:
 def _unusable(frame: pd.DataFrame, why: str) -> dict[str, Any]:
     """Return the line of a profile whose rows can't be read."""
     nothing: dict[str, Any] = {name: [np.nan] for name in COLUMNS}
-    name = str(frame["profile"].iloc[0]).strip()
-    return nothing | {"profile": [name], "answer": ["unusable"], "architecture": [None], "prediction_set": [""], "rows": [len(frame)],
+    return nothing | {"profile": [frame["profile"].iloc[0]], "answer": ["unusable"], "architecture": [None], "prediction_set": [""], "rows": [len(frame)],
                       "rows_used": [0], "chips_excluded": [0], "chips_possible": [len(chips.table())],
                       "tpp_at_least": [0.0], "why": [why]}  # fmt: skip
 

@@ -5,8 +5,8 @@ own beside the output, under a name that appears only when it is complete. When 
 the input. So a run that was killed goes on where it stopped, and the bytes of the output depend on neither the number of
 workers nor on what runs them.
 
-A file whose profiles do not stand together is put in order on disk first: rows go to one of up to :data:`BUCKETS` files by a
-hash of their profile's name, and each of these is sorted. Then the output is in the order of that hash.
+A file whose profiles do not stand together is put in order on disk first: rows go to one of 64 files by a hash of their
+profile's name, and each of these is sorted, or split again where it is large. Then the output is in the order of that hash.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,21 +26,28 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from fingerprint import __version__, engines
-from fingerprint.batch import PART_ROWS, verdict_frame, whole_profiles
-from fingerprint.batch_parts import Parts, fingerprint_of
-from fingerprint.errors import InputError
+from fingerprint.batch import NEEDED, PART_ROWS, verdict_frame, whole_profiles
+from fingerprint.batch_parts import Parts, made_with
+from fingerprint.errors import FingerprintError, InputError
 from fingerprint.measurements import COLUMNS as KNOWN
+from fingerprint.measurements import number_word
 from fingerprint.scorer import Model, shipped
 from fingerprint.verdict import check_options
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: Rows read at a time.
-READ_ROWS = 50_000
+#: Rows read at a time, at most, and the bytes that they are meant to take.
+READ_ROWS, READ_BYTES = 20_000, 32_000_000
 
-#: Files that rows are put into where profiles do not stand together, at most, and rows that one is meant to hold.
-BUCKETS, BUCKET_ROWS = 256, 200_000
+#: Bytes of a word at most.
+LONGEST_WORD = 4_000
+
+#: Where profiles do not stand together: bits of the hash by which rows are put into files, and rows that are sorted in memory.
+BUCKET_BITS, BUCKET_ROWS = 6, 200_000
+
+#: Runs of rows whose profiles are remembered while looking whether a profile comes twice.
+MOST_RUNS = 8_000_000
 
 #: Seconds between two words of how far the run is.
 SAY_EVERY = 5.0
@@ -56,14 +63,19 @@ class Options:
         As for :func:`fingerprint.verdict.classify`.
     model : Model or None
         None for the shipped one, which each worker loads for itself.
+    made_with : str
+        What a worker must answer with (:func:`fingerprint.batch_parts.made_with`); anything where empty.
     """
 
     among: str = "all"
     coverage: float = 0.9
     model: Model | None = None
+    made_with: str = ""
 
     def __call__(self, part: pd.DataFrame) -> pd.DataFrame:
         """Return the verdicts of a part."""
+        if self.made_with not in ("", made_with(self.model)):
+            raise FingerprintError("a worker has another version of this program or of its model; install the same everywhere")
         return verdict_frame(part, self.among, self.coverage, self.model)
 
 
@@ -127,16 +139,16 @@ def _run(source: Path, out: Path, options: Options, jobs: int, engine: str, sche
         raise InputError("the output would overwrite the input; give it another name", str(out))
     table = _Source(source, profile_by)
     if table.ignored:
-        say(f"ignored columns {', '.join(table.ignored[:12])}{' …' if len(table.ignored) > 12 else ''}")
-    parts = Parts(out)
-    parts.open(table.identity() | _identity(options))
-    batches = table.batches() if table.contiguous() else _ordered(table, parts.folder, say)
+        say(f"ignored columns {', '.join(map(repr, table.ignored[:12]))}{' …' if len(table.ignored) > 12 else ''}")
+    described = _identity(options)
+    answer = replace(options, made_with=described["made_with"])
     progress = _Progress(table.rows, say)
     resumed, rows = 0, 0
 
     def missing() -> Iterator[tuple[int, pd.DataFrame]]:
         nonlocal resumed, rows
-        for number, part in enumerate(whole_profiles(_frames(batches), PART_ROWS)):
+        batches = table.batches() if table.contiguous() else _ordered(table, parts.folder, say)
+        for number, part in enumerate(whole_profiles((b.to_pandas() for b in batches), PART_ROWS)):
             rows += len(part)
             parts.count = number + 1
             if parts.holds(number):
@@ -145,10 +157,12 @@ def _run(source: Path, out: Path, options: Options, jobs: int, engine: str, sche
             else:
                 yield number, part
 
-    for number, verdicts in engines.answered(missing(), options, jobs, engine, scheduler):
-        parts.write(number, verdicts)
-        progress.add(int(verdicts["rows"].sum()))
-    profiles = parts.join(_identity(options))
+    with Parts.opened(out, table.identity() | described) as parts:
+        with contextlib.closing(engines.answered(missing(), answer, jobs, engine, scheduler)) as answers:
+            for number, verdicts in answers:
+                parts.write(number, verdicts)
+                progress.add(int(verdicts["rows"].sum()))
+        profiles = parts.join(described)
     say(f"{profiles:,} profiles of {rows:,} rows in {parts.count:,} parts{f', {resumed:,} of them there already' if resumed else ''}")
     return Outcome(profiles, rows, parts.count, resumed)
 
@@ -157,7 +171,7 @@ def _identity(options: Options) -> dict[str, Any]:
     """Return what makes two answers comparable: what was asked, the model, and the program's version."""
     model = options.model or shipped()
     return {"among": options.among, "coverage": options.coverage, "part_rows": PART_ROWS, "program": __version__,
-            "model": model.version, "data": model.data, "arrays": fingerprint_of(model.direct.value, model.matching.value, model.forward.value)}  # fmt: skip
+            "model": model.version, "data": model.data, "made_with": made_with(options.model)}  # fmt: skip
 
 
 class _Progress:
@@ -177,8 +191,8 @@ class _Progress:
             return
         self.said = now
         speed = self.fresh / (now - self.began)
-        left = (self.rows - self.done) / speed
-        self.say(f"{self.done:,} of {self.rows:,} rows ({self.done / self.rows:.0%}), {speed:,.0f} rows/s, {_minutes(left)} left")
+        left = max(self.rows - self.done, 0) / speed
+        self.say(f"{self.done:,} of {self.rows:,} rows ({self.done / max(self.rows, 1):.0%}), {speed:,.0f} rows/s, {_minutes(left)} left")
 
 
 def _minutes(seconds: float) -> str:
@@ -190,14 +204,25 @@ class _Source:
 
     def __init__(self, path: Path, profile_by: str) -> None:
         self.path, self.profile_by = path, profile_by
-        self.file = pq.ParquetFile(path)
-        names = self.file.schema_arrow.names
-        needed = [name for name in (profile_by, "quantity", "unit", "value") if name not in names]
+        if path.exists() and not path.is_file():
+            raise InputError("is no plain file", str(path))
+        # Read page by page: a row group may be as large as the file.
+        schema = pq.ParquetFile(path).schema_arrow
+        self.file = pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20, read_dictionary=[f.name for f in schema if _is_word(f.type)])
+        names = schema.names
+        needed = [name for name in (profile_by, *NEEDED[1:]) if name not in names]
         if needed:
             raise InputError(f"lacks the column{'s' if len(needed) > 1 else ''} {', '.join(map(repr, needed))}; --profile-by names "
                              "the column that tells profiles apart", str(path))  # fmt: skip
+        if profile_by in NEEDED[1:]:
+            raise InputError(f"column {profile_by!r} is a figure's, and can't tell profiles apart", "--profile-by")
         self.figures = [name for name in names if name in KNOWN and name not in ("profile", profile_by)]
         self.ignored = [name for name in names if name not in self.figures and name != profile_by]
+        for name in (profile_by, *self.figures):
+            if names.count(name) > 1:
+                raise InputError(f"has {names.count(name)} columns {name!r}; keep one", str(path))
+            if pa.types.is_nested(schema.field(name).type):
+                raise InputError(f"column {name!r} holds lists or records; expected a word or a number a row", str(path))
         self.rows = self.file.metadata.num_rows
 
     def identity(self) -> dict[str, Any]:
@@ -211,32 +236,62 @@ class _Source:
                     "footer": hashlib.sha256(stream.read()).hexdigest()}  # fmt: skip
 
     def contiguous(self) -> bool:
-        """Return whether each profile's rows stand together; takes 16 bytes of memory a profile."""
-        found, checked = _Runs(), 1
-        for batch in self.file.iter_batches(READ_ROWS, columns=[self.profile_by]):
-            found.add(_names(batch.column(0)))
-            # Looked at whenever there are twice as many: sorting costs little in all, and disorder shows early.
-            if found.count >= 2 * checked:
-                if found.twice():
-                    return False
-                checked = found.count
-        return not found.twice()
+        """Return whether each profile's rows stand together.
+
+        Of very many profiles a share is looked at, by their hash, and the column is read once a share: memory is bounded.
+        """
+        shares, share = 1, 0
+        while share < shares:
+            found, checked = _Runs(), 1
+            for batch in self._read([self.profile_by]):
+                found.add(_names(batch.column(0)), shares, share)
+                # Looked at whenever there are twice as many: sorting costs little in all, and disorder shows early.
+                if found.count >= 2 * checked:
+                    if found.twice():
+                        return False
+                    checked = found.count
+                if found.count > MOST_RUNS and share == 0:
+                    shares *= 2
+                    found.keep(shares)
+                    checked = found.count
+            if found.twice():
+                return False
+            share += 1
+        return True
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield the rows in order, ``profile`` first."""
-        for batch in self.file.iter_batches(READ_ROWS, columns=[self.profile_by, *self.figures]):
+        for batch in self._read([self.profile_by, *self.figures]):
             columns = [batch.column(batch.schema.names.index(name)) for name in self.figures]
             plain = [c.dictionary_decode() if pa.types.is_dictionary(c.type) else c for c in columns]
             names = _names(batch.column(batch.schema.names.index(self.profile_by)))
             yield pa.RecordBatch.from_arrays([names, *plain], names=["profile", *self.figures])
+
+    def _read(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
+        groups = (self.file.metadata.row_group(k) for k in range(self.file.metadata.num_row_groups))
+        widest = max((g.total_byte_size / max(g.num_rows, 1) for g in groups), default=0.0)
+        for batch in self.file.iter_batches(int(min(max(READ_BYTES / max(widest, 1.0), 1), READ_ROWS)), columns=columns):
+            for name, column in zip(batch.schema.names, batch.columns, strict=True):
+                # Words are read as dictionaries: a long one that stands in each row is there once.
+                if pa.types.is_dictionary(column.type) and _is_word(column.type.value_type):
+                    longest = pc.max(pc.binary_length(column.dictionary)).as_py() or 0
+                    if longest > LONGEST_WORD:
+                        raise InputError(f"column {name!r} holds a word of {longest:,} bytes; at most {LONGEST_WORD:,} are read", str(self.path))
+            yield batch
+
+
+def _is_word(kind: pa.DataType) -> bool:
+    return str(kind).removeprefix("large_").removesuffix("_view") in ("string", "binary")
 
 
 def _names(column: pa.Array) -> pa.StringArray:
     """Return the profiles' names as a table of measurements would have them."""
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
-    if pa.types.is_floating(column.type) and pc.all(pc.equal(pc.floor(column), column)).as_py() is not False:
-        column = column.cast(pa.int64())
+    if pa.types.is_floating(column.type):
+        encoded = column.dictionary_encode()
+        words = pa.array([number_word(value) for value in encoded.dictionary.to_pylist()], pa.string())
+        column = pa.DictionaryArray.from_arrays(encoded.indices, words).dictionary_decode()
     return pc.utf8_trim_whitespace(pc.fill_null(column.cast(pa.string()), ""))
 
 
@@ -248,17 +303,22 @@ class _Runs:
         self.count = 0
         self.last: str | None = None
 
-    def add(self, names: pa.StringArray) -> None:
-        """Add the runs of the next rows; the first may go on with the last one so far."""
+    def add(self, names: pa.StringArray, shares: int = 1, share: int = 0) -> None:
+        """Add the runs of the next rows whose hash is of this share; the first may go on with the last one so far."""
         if not len(names):
             return
         encoded = names.dictionary_encode()
         codes = encoded.indices.to_numpy()
         hashes = _hashes(encoded.dictionary)[codes[np.append(True, codes[1:] != codes[:-1])]]
         hashes = hashes[1:] if names[0].as_py() == self.last else hashes
-        self.parts.append(hashes)
-        self.count += len(hashes)
+        self.parts.append(hashes[hashes % np.uint64(shares) == share])
+        self.count += len(self.parts[-1])
         self.last = names[-1].as_py()
+
+    def keep(self, shares: int) -> None:
+        """Forget all but the first of so many shares."""
+        self.parts = [hashes[hashes % np.uint64(shares) == 0] for hashes in self.parts]
+        self.count = sum(map(len, self.parts))
 
     def twice(self) -> bool:
         """Return whether a profile has two runs."""
@@ -274,31 +334,59 @@ def _hashes(names: pa.StringArray) -> NDArray[np.uint64]:
 def _ordered(table: _Source, folder: Path, say: Callable[[str], None]) -> Iterator[pa.RecordBatch]:
     """Yield the rows in the order of a hash of their profile's name, by way of files in a folder."""
     say("profiles do not stand together: rows are put in order on disk first")
-    bits = int(np.ceil(np.log2(min(max(table.rows / BUCKET_ROWS, 1.0), BUCKETS))))
-    files = [folder / f"bucket-{k:03d}.arrow" for k in range(1 << bits)]
+    hashed = (b.append_column("hash", pa.array(_hashes(b.column(0)))) for b in table.batches())
+    for batch in _sorted(hashed, folder / "bucket", 64 - BUCKET_BITS):
+        yield batch.drop_columns(["hash"])
+
+
+def _sorted(batches: Iterator[pa.RecordBatch], stem: Path, shift: int) -> Iterator[pa.RecordBatch]:
+    """Yield rows by ascending hash, those of a profile in the order in which they came.
+
+    They go to files by the bits of the hash from ``shift`` on. A small file is sorted in memory; a large one is split by the
+    next bits, unless all of it is one profile.
+    """
+    rows: dict[int, int] = {}
+    least: dict[int, int] = {}
+    most: dict[int, int] = {}
     with contextlib.ExitStack() as stack:
         writers: dict[int, pa.RecordBatchFileWriter] = {}
-        for batch in table.batches():
-            hashes = _hashes(batch.column(0))
-            bucket = (hashes >> np.uint64(64 - bits)).astype(np.int64) if bits else np.zeros(len(hashes), dtype=np.int64)
-            whole = pa.RecordBatch.from_arrays([pa.array(hashes), *batch.columns], names=["hash", *batch.schema.names])
+        for batch in batches:
+            hashes = batch.column("hash").to_numpy()
+            bucket = (hashes >> np.uint64(shift)).astype(np.int64) & ((1 << BUCKET_BITS) - 1)
             order = np.argsort(bucket, kind="stable")
-            for rows in np.split(order, np.flatnonzero(np.diff(bucket[order])) + 1) if len(order) else ():
-                k = int(bucket[rows[0]])
+            for mine in np.split(order, np.flatnonzero(np.diff(bucket[order])) + 1):
+                k = int(bucket[mine[0]])
                 if k not in writers:
-                    writers[k] = stack.enter_context(pa.ipc.new_file(str(files[k]), whole.schema))
-                writers[k].write_batch(whole.take(pa.array(rows)))
-    for file in files:
-        if file.exists():
-            with pa.OSFile(str(file)) as stream:
-                rows = pa.ipc.open_file(stream).read_all()
-            file.unlink()
+                    writers[k] = stack.enter_context(pa.ipc.new_file(stack.enter_context(_bucket(stem, k).open("wb")), batch.schema))
+                writers[k].write_batch(batch.take(pa.array(mine)))
+                rows[k] = rows.get(k, 0) + len(mine)
+                least[k] = min(least.get(k, 1 << 64), int(hashes[mine].min()))
+                most[k] = max(most.get(k, 0), int(hashes[mine].max()))
+    for k in sorted(rows):
+        file = _bucket(stem, k)
+        if rows[k] <= BUCKET_ROWS:
+            whole = pa.Table.from_batches(_stretches(file))
             # Sorting is not stable there: the place in the file decides between rows of one profile.
-            rows = rows.append_column("place", pa.array(np.arange(len(rows))))
-            order = pc.sort_indices(rows, sort_keys=[("hash", "ascending"), ("profile", "ascending"), ("place", "ascending")])
-            yield from rows.take(order).drop_columns(["hash", "place"]).to_batches(READ_ROWS)
+            whole = whole.append_column("place", pa.array(np.arange(len(whole))))
+            order = pc.sort_indices(whole, sort_keys=[("hash", "ascending"), ("profile", "ascending"), ("place", "ascending")])
+            yield from whole.take(order).drop_columns(["place"]).combine_chunks().to_batches(READ_ROWS)
+        elif least[k] == most[k]:
+            yield from _stretches(file)
+        else:
+            yield from _sorted(_stretches(file), file.with_suffix(""), max(shift - BUCKET_BITS, 0))
+        file.unlink()
 
 
-def _frames(batches: Iterable[pa.RecordBatch]) -> Iterator[pd.DataFrame]:
-    for batch in batches:
-        yield batch.to_pandas(date_as_object=True)
+def _bucket(stem: Path, k: int) -> Path:
+    return stem.with_name(f"{stem.name}-{k:02d}.arrow")
+
+
+def _stretches(file: Path) -> Iterator[pa.RecordBatch]:
+    """Yield a file's rows, :data:`READ_ROWS` or a few more at a time."""
+    with pa.OSFile(str(file)) as stream, pa.ipc.open_file(stream) as reader:
+        waiting: list[pa.RecordBatch] = []
+        for number in range(reader.num_record_batches):
+            waiting.append(reader.get_batch(number))
+            if sum(map(len, waiting)) >= READ_ROWS or number == reader.num_record_batches - 1:
+                yield from pa.Table.from_batches(waiting).combine_chunks().to_batches()
+                waiting = []

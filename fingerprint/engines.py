@@ -5,7 +5,8 @@ Parts go out a few at a time, so that memory stays bounded, and answers come bac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import warnings
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from fingerprint.errors import FingerprintError, InputError
@@ -16,19 +17,19 @@ if TYPE_CHECKING:
 #: Parts that wait or are answered at a time, a worker.
 AHEAD = 2
 
-#: How often Dask gives a part to another worker when the one that had it dies.
-RETRIES = 5
-
 #: How long a scheduler may take to answer.
 PATIENCE = "30s"
 
 ENGINES = ("joblib", "dask")
 
+#: What to do where workers died: mostly they are killed because memory ran out.
+GO_ON = "run again with fewer workers or more memory for each, and the run goes on where it was"
+
 Numbered = tuple[int, "pd.DataFrame"]
 Answer = Callable[["pd.DataFrame"], "pd.DataFrame"]
 
 
-def answered(parts: Iterable[Numbered], answer: Answer, jobs: int, engine: str, scheduler: str | None = None) -> Iterator[Numbered]:
+def answered(parts: Iterable[Numbered], answer: Answer, jobs: int, engine: str, scheduler: str | None = None) -> Generator[Numbered]:
     """Yield each part's number and answer, in the order in which they are ready.
 
     Parameters
@@ -58,7 +59,9 @@ def _numbered(number: int, part: pd.DataFrame, answer: Answer) -> Numbered:
     return number, answer(part)
 
 
-def _joblib(parts: Iterable[Numbered], answer: Answer, jobs: int) -> Iterator[Numbered]:
+def _joblib(parts: Iterable[Numbered], answer: Answer, jobs: int) -> Generator[Numbered]:
+    from concurrent.futures.process import BrokenProcessPool
+
     from joblib import Parallel, delayed
 
     failed: list[Exception] = []
@@ -72,12 +75,22 @@ def _joblib(parts: Iterable[Numbered], answer: Answer, jobs: int) -> Iterator[Nu
             failed.append(error)
 
     parallel = Parallel(n_jobs=jobs, return_as="generator_unordered", pre_dispatch=f"{AHEAD}*n_jobs", batch_size=1)
-    yield from parallel(guarded())
+    ready = parallel(guarded())
+    try:
+        while (each := next(ready, None)) is not None:
+            yield each
+    except BrokenProcessPool as error:
+        raise FingerprintError(f"a worker died; {GO_ON}") from error
+    finally:
+        with warnings.catch_warnings():
+            # joblib's own, about the parts that are given up where the caller stops early.
+            warnings.simplefilter("ignore")
+            ready.close()
     if failed:
         raise failed[0]
 
 
-def _dask(parts: Iterable[Numbered], answer: Answer, jobs: int, scheduler: str | None) -> Iterator[Numbered]:
+def _dask(parts: Iterable[Numbered], answer: Answer, jobs: int, scheduler: str | None) -> Generator[Numbered]:
     try:
         from distributed import Client, LocalCluster, as_completed
         from distributed.scheduler import KilledWorker
@@ -105,7 +118,7 @@ def _dask(parts: Iterable[Numbered], answer: Answer, jobs: int, scheduler: str |
 
         def submitted(number: int, part: pd.DataFrame) -> Any:
             # The part travels with its task, so the scheduler can give it to another worker when one dies.
-            return client.submit(_numbered, number, part, answer, key=f"fingerprint-{run}-{number}", retries=RETRIES, pure=False)
+            return client.submit(_numbered, number, part, answer, key=f"fingerprint-{run}-{number}", pure=False)
 
         def ahead() -> int:
             threads: dict[str, int] = client.nthreads()
@@ -129,6 +142,6 @@ def _result(future: Any, killed: type[Exception]) -> Numbered:
     try:
         found: Numbered = future.result()
     except killed as error:
-        raise FingerprintError("several Dask workers died on one part; run again with more memory a worker, and the run goes on") from error
+        raise FingerprintError(f"several Dask workers died on one part; {GO_ON}") from error
     future.release()
     return found
