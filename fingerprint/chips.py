@@ -237,6 +237,7 @@ def frame() -> "pd.DataFrame":
 _SLICE: Final = re.compile(
     r"\d+g\.\d+gb|\bmig\b|(?<!ascend)[-_ ]\d{1,3}[cq]\b|\b[cdq]px\b|\b1 gcd\b|\bvgpu\b", re.ASCII
 )
+# A laptop's part is another than the card of its number; those of the table have the word in their name.
 _MOBILE: Final = re.compile(r"\b(?:laptop|mobile|notebook)\b")
 # What may follow a consumer card's number and make it another card.
 _OTHER_CARD: Final = re.compile(r" (?:ti|super|d|m|s|gre|xt|xtx|v2|max q|ko)\b")
@@ -318,10 +319,11 @@ def _mentions(text: str) -> list[_Mention]:
     """Return the accelerators that a label in normal form names, tabled ones and others."""
     pattern, meanings, series = _names()
     found: list[_Mention] = []
-    rest = text
+    rest, mobile = text, _MOBILE.search(text)
     for match in pattern.finditer(text):
         chips, known = meanings[match[1]]
-        if match[1].startswith(_CONSUMER) and _OTHER_CARD.match(text, match.end()):
+        other = match[1].startswith(_CONSUMER) and _OTHER_CARD.match(text, match.end())
+        if other or (mobile and not _MOBILE.search(match[1])):
             chips = frozenset()
         number = re.match(r" (\d{2,3})\b(?! ?g)", text[match.end() :])
         found.append(_Mention(chips, known, (float(number[1]),) if number else ()))
@@ -390,8 +392,8 @@ def _exact() -> dict[str, str]:
 def resolve(label: str) -> str | None:
     """Return the chip id, or failing that the family, that a free-text label names.
 
-    None when the label names no accelerator of the table, several different ones, a mobile part, or a slice of one
-    (MIG, vGPU, a single die of a two-die card).
+    None when the label names no accelerator of the table, several different ones, a mobile part without a row of its own, or
+    a slice of one (MIG, vGPU, a single die of a two-die card).
 
     Examples
     --------
@@ -404,7 +406,7 @@ def resolve(label: str) -> str | None:
         return chips[0] if len(chips) == 1 else exact
     plain = _plain(label)
     text = _normal(plain)
-    if _SLICE.search(plain) or _SLICE.search(text) or _MOBILE.search(text):
+    if _SLICE.search(plain) or _SLICE.search(text):
         return None
     found = _mentions(text)
     if not found:

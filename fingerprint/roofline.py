@@ -15,6 +15,7 @@ import csv
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from math import inf, isnan, nan
 from typing import Any
 
 import numpy as np
@@ -134,9 +135,9 @@ def _peak(chip: chips.Chip, precision: str) -> float:
     """Return the most FLOP/s that a figure labelled with a precision may mean; infinite where nothing is published."""
 
     def best(*rates: float) -> float:
-        return max((r for r in rates if not np.isnan(r)), default=float("nan"))
+        return max([r for r in rates if not isnan(r)], default=nan)
 
-    have = {name: chip.peaks.get(name, float("nan")) for name in chips.PRECISIONS}
+    have = {name: chip.peaks.get(name, nan) for name in chips.PRECISIONS}
     half = best(have["fp16"], have["bf16"])
     # From wide to narrow. What one width computes, the other name of that width may mean; "FP32" is often TF32, or BF16 cast.
     single = half if chip.architecture in CASTS_SINGLE else half / PARTS_32
@@ -152,15 +153,15 @@ def _peak(chip: chips.Chip, precision: str) -> float:
     if precision == "int4":
         # Turing, Ampere and Ada multiply 4-bit integers at twice the 8-bit rate.
         ceiling = best(ceiling, 2.0 * have["int8"])
-    if np.isnan(widths[at]):
+    if isnan(widths[at]):
         # Not published is not absent: the next narrower rate bounds it, and without a 16-bit rate nothing is known.
-        ceiling = best(ceiling, *[w for w in widths[at + 1 :] if not np.isnan(w)][:1])
-        if np.isnan(half) and np.isnan(best(*widths[at:])):
-            return float("inf")
-    elif np.isnan(half) and precision == "tf32" and np.isnan(have["tf32"]):
-        return float("inf")
+        ceiling = best(ceiling, *[w for w in widths[at + 1 :] if not isnan(w)][:1])
+        if isnan(half) and isnan(best(*widths[at:])):
+            return inf
+    elif isnan(half) and precision == "tf32" and isnan(have["tf32"]):
+        return inf
     headroom = chip.clock_headroom if chip.datacenter else max(chip.clock_headroom, DESKTOP_CLOCK)
-    return float("inf") if np.isnan(ceiling) else ceiling * headroom
+    return inf if isnan(ceiling) else ceiling * headroom
 
 
 @lru_cache(maxsize=256)

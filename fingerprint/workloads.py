@@ -354,6 +354,8 @@ def resolve(name: str) -> str | None:
     >>> resolve("Qwen3-31B") is None
     True
     """
+    if name in KERNELS or name in table():  # canonical already; the list of all spellings takes long to make
+        return name
     names = _names()
     for key in _candidates(name):
         if key in names:

@@ -23,7 +23,7 @@ SOURCES: dict[str, tuple[int, int, float]] = {
     "hipkittens": (190, 200, 0.0),
     "cudnn_frontend_bench": (850, 950, 0.0),
     "hopper_dissect": (1_300, 1_500, 0.42),  # the pointer chases are filed twice
-    "gpu_benches": (5_000, 12_000, 0.0),
+    "gpu_benches": (5_000, 12_000, 0.02),
     "deepseek_kernels": (150, 160, 0.27),  # one README over several versions
     "github_issues_facts": (380, 450, 0.0),
     "kernel_lib_readmes": (30, 35, 0.0),
@@ -218,3 +218,11 @@ def test_shapes_in_words():
     assert kernel_facts.shape("m=64;n=2112;k=7168") == {"m": 64.0, "n": 2112.0, "k": 7168.0}
     assert kernel_facts.shape("M=4096, K=12288, N=49152, TP=8") == {"m": 4096.0, "k": 12288.0, "n": 49152.0, "tp": 8.0}
     assert kernel_facts.shape("average over shapes") == {}
+
+
+def test_a_board_beyond_its_label_does_not_count(tables):
+    """Of two boards called L40 one draws what only an L40S may draw."""
+    drawn = tables["gpu_benches"].query("chip == 'L40' and quantity == 'power'")
+    beyond = drawn["quarantine"] != ""
+    assert drawn["value"][~beyond].max() < 1.1 * chips.table()["L40"].board_power < drawn["value"][beyond].max()
+    assert drawn["value"][beyond].max() < 1.1 * chips.table()["L40S"].board_power

@@ -187,3 +187,16 @@ def test_most_rows_count_and_carry_their_labels(
     assert (np.isfinite(good["value"]) & (good["value"] > 0)).all()
     assert good["profile"].nunique() > 700
     assert not good.duplicated(["profile", "run", "quantity", "statistic", "value"]).any()
+
+
+def test_a_record_that_names_another_board_than_its_platform_does_not_count(inference: pd.DataFrame) -> None:
+    """An Odroid has no Xavier."""
+    strange = inference[inference["profile"].str.contains("/odroid-") & (inference["architecture"] == "volta")]
+    assert len(strange)
+    assert (strange["quarantine"] != "").all()
+
+
+def test_the_generation_is_read_where_the_label_leaves_it_out(training: pd.DataFrame) -> None:
+    """Google's label is "TPU", its system's name has the generation; Habana's first chip had no number."""
+    assert set(training.loc[training["profile"].str.contains("/tpu-v4-"), "chip"]) == {"TPUv4"}
+    assert set(training.loc[training["profile"].str.contains("/HLS-1H-N"), "chip"]) == {"Gaudi1"}

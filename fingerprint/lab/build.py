@@ -18,6 +18,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fingerprint import resources
 from fingerprint.lab import ingest as ingest_package
 from fingerprint.lab.ingest.labelled import LABEL_COLUMNS, Source
 from fingerprint.measurements import COLUMNS, NUMBER_COLUMNS
@@ -137,6 +138,9 @@ def _origins(raw: Path, source: Source) -> list[dict[str, Any]]:
                 if isinstance(stated, dict) and isinstance(stated.get(key), str):
                     entry[key] = stated[key]
         found.append(entry)
+    for folder in source.own:
+        place = resources.path(folder)
+        found.append({"path": folder, "files": sum(1 for _ in _files(place)), "bytes": _bytes(place), "licence": "each row's own"})
     return found
 
 

@@ -28,6 +28,9 @@ SOURCE = Source(
 
 #: FLOP a byte: below the first every chip here waits for its memory, above the second for its FP32 units.
 _MEMORY_BOUND, _COMPUTE_BOUND = 4.0, 50.0
+#: The roofline's host "genoa" holds two boards under one label, L40: the first keeps to 300 W and 2490 MHz, as an L40 does; the
+#: second draws up to 359 W and runs at 2520 MHz, the limit and the boost clock of an L40S.
+_TWO_BOARDS, _OTHER_BOARD = "genoa_l40", "dev=1"
 _STREAMS = {
     "stream_init": "write",
     "stream_read": "read",
@@ -72,6 +75,8 @@ def ingest(raw: Path) -> pd.DataFrame:
         }
     )
     frame.loc[roofline, "run"] = "roofline " + size + " " + facts["notes"].str.extract(r"(dev=\d+)")[0].fillna("")
+    other = (facts["gpu_label_verbatim"] == _TWO_BOARDS) & facts["notes"].str.contains(_OTHER_BOARD, regex=False, na=False)
+    frame["quarantine"] = np.where(other, "labelled L40, but with the power limit and the clock of an L40S", "")
     frame["_power"] = pd.to_numeric(facts["power_w"], errors="coerce")
     frame = frame[keep].reset_index(drop=True)
     watts = frame[frame["_power"].notna()].copy()

@@ -41,6 +41,8 @@ class Source:
         The source's name in the dataset, lower case with dashes.
     folders : tuple of str
         Folders or files under the raw directory that it reads.
+    own : tuple of str
+        Folders of the repository that it reads.
     profile_rule : str
         What a profile is here, one sentence.
     origin : str
@@ -60,6 +62,7 @@ class Source:
     licence: str = ""
     thinning: str = ""
     left_out: str = ""
+    own: tuple[str, ...] = ()
 
 
 _SCALE = {"k": 1e3, "m": 1e6, "b": 1e9, "g": 1e9, "t": 1e12}

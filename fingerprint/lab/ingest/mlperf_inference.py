@@ -135,6 +135,11 @@ def _reasons(t: pd.DataFrame) -> pd.Series:
     open_ = t["division"] == "open"
     rules = (
         (t["accelerator_family"] == "none/CPU", "no accelerator: run on the processor"),
+        # The same submitter's boards of this name have a Mali GPU, which OpenCL drives; an Xavier offers no OpenCL.
+        (
+            platform.str.startswith("odroid") & t["accelerator"].str.contains("Xavier"),
+            "the platform's name says another board than the record's accelerator",
+        ),
         (t["accelerator_flags"].str.contains("MIG"), "a slice of a chip (MIG)"),
         (t["accelerator"].str.contains(r"-(?:80C|24Q)$"), "a virtual GPU profile"),
         (t["accelerator_family"] == "mixed", "several kinds of accelerator together"),

@@ -118,7 +118,7 @@ def _common(t: pd.DataFrame) -> pd.DataFrame:
             "accelerators": t["count"],
             "batch": t["global_batch_size"],
             "input_tokens": t["benchmark"].map(SEQUENCE_TOKENS),
-            "label": t["accelerator_model_name"],
+            "label": _labels(t),
             "run": t["run"],
             "url": "https://github.com/mlcommons/training_results_" + t["round"],
             "date": t["round"].map(PUBLISHED),
@@ -127,6 +127,15 @@ def _common(t: pd.DataFrame) -> pd.DataFrame:
             "_order": t["_order"],
         }
     )
+
+
+def _labels(t: pd.DataFrame) -> pd.Series:
+    """Return what the source calls the chip, with the generation where the system's name or the round tells it."""
+    generation = t["system_dir"].str.extract(r"^tpu-(v\d+[a-z]?)-", expand=False)
+    label = t["accelerator_model_name"]
+    label = label.mask((label == "TPU") & generation.notna(), "TPU " + generation)
+    # Habana's first is named without a number; its second came in the round v2.0, as "Gaudi2".
+    return label.mask((label == "Habana Gaudi") & (t["number"] <= 2.0), "Habana Gaudi HL-205")
 
 
 def _throughput(t: pd.DataFrame) -> pd.DataFrame:
