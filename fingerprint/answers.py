@@ -13,7 +13,7 @@ from fingerprint.features import usable
 from fingerprint.measurements import Floats, Mask, Measurements
 from fingerprint.roofline import excluded_chips, exclusions
 from fingerprint.sampling import chosen
-from fingerprint.scorer import Model, Scores, Seen, class_of_candidate
+from fingerprint.scorer import CLASSES, UNKNOWN, Model, Scores, Seen, class_of_candidate
 
 #: A posterior nearer to the prior than this many bits says nothing yet: "insufficient".
 LEAST_BITS = 0.25
@@ -60,9 +60,16 @@ class Answers:
         return np.asarray(np.where(allowed, self.probabilities[profile], 0.0)[of] * self.scores.chips[profile])
 
     def words(self) -> list[str]:
-        """Return each profile's answer: ``likely``, ``undecided`` or ``insufficient``."""
+        """Return each profile's answer: ``likely``, ``undecided``, ``unknown`` or ``insufficient``."""
         single = self.inside.sum(axis=1) == 1
-        return ["insufficient" if not e else "likely" if s else "undecided" for e, s in zip(self.enough, single, strict=True)]
+        strange = single & self.inside[:, CLASSES.index(UNKNOWN)]
+        words = np.select([~self.enough, strange, single], ["insufficient", "unknown", "likely"], "undecided")
+        return [str(w) for w in words]
+
+    def architecture(self, profile: int) -> str | None:
+        """Return the likeliest class of one profile; None where the figures hardly say anything or fit no known class best."""
+        top = CLASSES[int(self.probabilities[profile].argmax())]
+        return top if self.enough[profile] and top != UNKNOWN else None
 
 
 def answers(measurements: Measurements, model: Model, allowed: Mask, coverage: float) -> Answers:

@@ -16,6 +16,7 @@ import numpy as np
 from fingerprint import chips
 from fingerprint.errors import InputError
 from fingerprint.roofline import Exclusion, sheet_ceilings, tolerances
+from fingerprint.scorer import UNKNOWN
 
 #: A claimed class that is the likeliest and at least this probable fits.
 LEAST_PROBABLE = 0.5
@@ -67,7 +68,7 @@ def claimable(name: str) -> bool:
 
 
 def class_of(name: str, classes: Container[str]) -> str:
-    """Return the class of what is claimed, ``other`` where the classifier does not answer its architecture.
+    """Return the class of what is claimed, ``unknown`` where the classifier does not answer its architecture.
 
     Raises
     ------
@@ -179,8 +180,8 @@ def claim(
 
 
 def class_of_chip(chip: chips.Chip, classes: Container[str]) -> str:
-    """Return the class of a chip, ``other`` where the classifier does not answer its architecture."""
-    return chip.architecture if chip.architecture in classes else "other"
+    """Return the class of a chip, ``unknown`` where the classifier does not answer its architecture."""
+    return chip.architecture if chip.architecture in classes else UNKNOWN
 
 
 def _second(probabilities: Mapping[str, float]) -> str:

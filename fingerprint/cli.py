@@ -371,26 +371,35 @@ def build(raw: Path, out: Path, jobs: int) -> None:
 @fingerprint.command(cls=Faults)
 @click.option("--out", default="models/architecture.fpm", show_default=True, type=click.Path(dir_okay=False, path_type=Path), help="Where to write.")  # fmt: skip
 @click.option("--dataset", "folder", default="datasets", show_default=True, type=click.Path(exists=True, file_okay=False, path_type=Path), help="The dataset's folder.")  # fmt: skip
-def train(out: Path, folder: Path) -> None:
+@click.option("--jobs", default=-1, show_default=True, help="Fits side by side; -1 for one a core.")
+def train(out: Path, folder: Path, jobs: int) -> None:
     """Train and calibrate the model that ships."""
+    import joblib
+
     from fingerprint.dataset import load_dataset
     from fingerprint.lab import training
     from fingerprint.lab.build import checksum
 
     data = checksum(folder / "measurements")
     kept_out = training.example_profiles(folder / "examples" / "index.csv")
-    model = training.train(load_dataset(), data, kept_out, _SAY)
+    with joblib.parallel_config(n_jobs=jobs):
+        model = training.train(load_dataset(), data, kept_out, _SAY)
     out.parent.mkdir(parents=True, exist_ok=True)
     model.save(out)
     click.echo(f"wrote {out} ({out.stat().st_size:,} bytes), trained on {data}")
 
 
 @fingerprint.command(cls=Faults)
-@click.option("--only", default=None, metavar="PROTOCOL", help="Run one protocol, by-source, by-submitter or physics, and write nothing.")
+@click.option("--only", default=None, metavar="PROTOCOL", help="Run one protocol and write no card: by-source, by-submitter, by-time, by-workload, open-set or physics.")  # fmt: skip
+@click.option("--quick", is_flag=True, help="A few profiles of each source, fewer folds: to see that all runs; writes nothing.")
+@click.option("--jobs", default=-1, show_default=True, help="Fits side by side; -1 for one a core.")
 @click.option("--dataset", "folder", default="datasets", show_default=True, type=click.Path(exists=True, file_okay=False, path_type=Path), help="The dataset's folder.")  # fmt: skip
 @click.option("--out", default="models", show_default=True, type=click.Path(file_okay=False, path_type=Path), help="Where figures.json and the card go.")  # fmt: skip
-def evaluate(only: str | None, folder: Path, out: Path) -> None:
-    """Measure the model on sources, submitters and examples it never saw, beside the baselines."""
+def evaluate(only: str | None, quick: bool, jobs: int, folder: Path, out: Path) -> None:
+    """Measure the model on sources, submitters, times, workloads and families it never saw, masked and not, beside the baselines.
+
+    A run that was stopped goes on where it was.
+    """
     from fingerprint.lab.study import evaluate as run
 
-    click.echo(run(folder, out, only, _SAY))
+    click.echo(run(folder, out, only, _SAY, quick=quick, jobs=jobs))

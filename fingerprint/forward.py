@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fingerprint.candidates import GROUP_OF_REGIME, GROUPS, ROW_NAMES, Rows, candidates, native, pairs
-from fingerprint.measurements import Floats
+from fingerprint.measurements import Floats, Mask
 
 #: Rows by chips predicted at once; bounds memory.
 CHUNK_ROWS = 400_000
@@ -74,6 +74,10 @@ class Residuals:
     near: Float32
     off: Float32
     scale: Float32
+
+    def without(self, chips: Mask) -> Residuals:
+        """Return the same, some candidates forgotten as if they had no data sheet."""
+        return Residuals(np.where(chips, np.float32("nan"), self.near), np.where(chips, np.float32("nan"), self.off), self.scale)
 
 
 def nearness(rows: Rows, usual: Callable[[Floats], Floats]) -> tuple[Float32, Float32]:

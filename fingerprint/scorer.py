@@ -9,6 +9,7 @@ scores are added with weights fitted on sources that none had seen.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
@@ -32,9 +33,12 @@ from fingerprint.trees import Forest
 #: Version of the stored layout; a loader reads its own version only.
 FORMAT = 2
 
-#: Architectures the model answers one by one; the rest are "other". A class needs several origins to be learned and tested.
+#: The class of everything that is none of the architectures below: taught from those with too few origins for a class.
+UNKNOWN = "unknown"
+
+#: What the model answers. An architecture needs several origins to be learned and tested.
 CLASSES: tuple[str, ...] = ("hopper", "blackwell", "h20", "ampere", "ada", "volta", "turing", "cdna2", "cdna3", "cdna4",
-                            "gaudi", "tpu", "other")  # fmt: skip
+                            "gaudi", "tpu", UNKNOWN)  # fmt: skip
 
 Rowsets = npt.NDArray[np.int64]
 
@@ -69,6 +73,11 @@ class Scores:
     def take(self, rows: npt.NDArray[Any]) -> Scores:
         """Return the scores of some of the profiles."""
         return Scores(*(getattr(self, f.name)[rows] for f in fields(self)))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Scores]) -> Scores:
+        """Return the scores of several lots of profiles, one after the other."""
+        return cls(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)))
 
 
 @dataclass(frozen=True)
@@ -125,7 +134,7 @@ class Calibration:
 def possible_classes(gone: Mask) -> Mask:
     """Return the classes that have a chip left, from :func:`fingerprint.roofline.excluded_chips`.
 
-    ``other`` is always possible: it holds chips that are in no table.
+    :data:`UNKNOWN` is always possible: it holds chips that are in no table.
     """
     architecture = [c.architecture for c in chips.table().values()]
     left = [~gone[:, [a == c for a in architecture]].all(axis=1) for c in CLASSES[:-1]]
@@ -141,7 +150,7 @@ def possible_candidates(gone: Mask) -> Mask:
 @lru_cache(maxsize=1)
 def class_of_candidate() -> npt.NDArray[np.int64]:
     """Return the class number of each candidate."""
-    return np.array([CLASSES.index(a if a in CLASSES else "other") for a in candidates().architecture], dtype=np.int64)
+    return np.array([CLASSES.index(a if a in CLASSES else UNKNOWN) for a in candidates().architecture], dtype=np.int64)
 
 
 def weigh_names() -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from fingerprint.export_control import as_of, demonstrated_tpp, lines, standing
 from fingerprint.measurements import SUMS, Floats, Ignored, Mask, Measurements
 from fingerprint.next_measurement import Proposal, propose
 from fingerprint.roofline import Demonstrated, Exclusion, caveats, demonstrated, exclusions, tolerances
-from fingerprint.scorer import CLASSES, Model, shipped
+from fingerprint.scorer import CLASSES, UNKNOWN, Model, shipped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,9 +41,10 @@ class Verdict:
     Attributes
     ----------
     answer : str
-        ``likely`` (one class in the set), ``undecided`` (several), ``insufficient`` (the figures hardly say anything).
+        ``likely`` (one class in the set), ``undecided`` (several), ``unknown`` (the set holds none of the architectures that the
+        model knows), ``insufficient`` (the figures hardly say anything).
     architecture : str or None
-        The likeliest class, unless insufficient.
+        The likeliest class; None where insufficient, or where ``unknown`` is likelier than any architecture.
     probabilities : dict
         Calibrated, over the classes thought possible beforehand; 0 for a class all of whose chips are excluded.
     prediction_set : tuple of str
@@ -158,7 +159,7 @@ def candidates(among: str, classes: tuple[str, ...]) -> tuple[str, ...]:
         found = word.lower() if word.lower() in classes else chips.architecture(chip) if chip else None
         if found is None:
             raise InputError(f"'{word}' is no chip, family or architecture; see 'fingerprint chips'", "--among")
-        wanted.add(found if found in classes else "other")
+        wanted.add(found if found in classes else UNKNOWN)
     if not wanted:
         raise InputError("names no chip; give all, nvidia, datacenter or chips joined by commas", "--among")
     return tuple(c for c in classes if c in wanted)
@@ -234,7 +235,7 @@ def classify(
         ignored.setdefault(g.profile, []).append(g)
     out = []
     for i, profile in enumerate(measurements.profiles):
-        top = int(p[i].argmax())
+        likely = found.architecture(i)
         chosen = tuple(model.classes[k] for k in np.argsort(-p[i], kind="stable") if inside[i, k])
         enough = bool(found.enough[i])
         rows = rows_of_profile[i]
@@ -250,14 +251,14 @@ def classify(
             Verdict(
                 profile=profile,
                 answer=words[i],
-                architecture=model.classes[top] if enough else None,
+                architecture=likely,
                 probabilities=probabilities,
                 prediction_set=chosen,
                 coverage=coverage,
                 possible=left,
                 excluded=excluded,
                 demonstrated=shown,
-                export_control=export_lines(shown) | {"status": export_status(left, model.classes[top] if enough else None, model.classes)},
+                export_control=export_lines(shown) | {"status": export_status(left, likely, model.classes)},
                 claim=claim(claimed, excluded, probabilities if enough else None, model.claim_limits) if claimed else None,
                 evidence=told_why[i],
                 identity_seen=measurements.identity.get(profile, ()),

@@ -82,7 +82,21 @@ class Audited:
         put("true labels, beside swapped ones", "false_flags", rounds, "share")
         put("true labels, none swapped", "false_flags", tested, "flagged")
         put("true labels", "tested", self.table.assign(tested=self.table["ground"] != ""), "tested")
+        for board, part in self.table.groupby("board"):
+            called = part[part["ground"] != ""]
+            out.append(metrics.figure(protocol, f"round {board}", "labels_called_out", float(called["flagged"].sum()), len(called)))
         return out
+
+    def called_out(self) -> Figures:
+        """Return the true labels that were called out, the most surprising first, as plain rows."""
+        names = ["board", "submitter", "profile", "label", "answer", "probability", "label_probability", "ground", "p_value", "q_value"]
+        rows = self.table.loc[self.table["flagged"], names].to_dict("records")
+        return [{str(k): round(v, 6) if isinstance(v, float) else v for k, v in row.items()} for row in rows]
+
+
+def rounds(held: Heldout) -> Audited:
+    """Return the audit of MLPerf's rounds, each a board of its own."""
+    return study(held, board=np.array([str(name).split("/")[1] for name in held.test.name], dtype=object))
 
 
 def whole(held: Heldout) -> Mask:
@@ -137,7 +151,7 @@ class _Tester:
 
 
 def columns(label: Labels) -> npt.NDArray[np.int64]:
-    """Return the number of the class that each label claims; that of ``other`` for none."""
+    """Return the number of the class that each label claims; that of ``unknown`` for none."""
     number = {name: CLASSES.index(class_of(name, CLASSES)) if name else len(CLASSES) - 1 for name in set(label.tolist())}
     return np.array([number[name] for name in label], dtype=np.int64)
 

@@ -1,48 +1,40 @@
-"""``fingerprint evaluate``: the protocol's figures, each with its count and interval, ours and the baselines'."""
+"""What the answers of a protocol are worth: each figure with its count and interval, ours and the baselines'."""
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from fingerprint.lab import holdout, metrics
-from fingerprint.lab.experts import classes_of
-from fingerprint.lab.holdout import Heldout, Say
-from fingerprint.lab.profiles import Corpus, Profiles, natural, training
-from fingerprint.measurements import Floats
-from fingerprint.scorer import CLASSES
+from fingerprint import chips
+from fingerprint.answers import LEAST_BITS
+from fingerprint.candidates import candidates
+from fingerprint.lab import metrics
+from fingerprint.lab.holdout import Heldout
+from fingerprint.lab.lessons import Labels, right_candidates
+from fingerprint.lab.masking import IDENTITY_ONLY
+from fingerprint.lab.profiles import Profiles
+from fingerprint.lab.protocols import FAMILIES, open_truth
+from fingerprint.measurements import Floats, Mask
+from fingerprint.scorer import CLASSES, UNKNOWN, class_of_candidate
 
 #: How the slices by richness are called in figures.json.
 SLICES = {"figure": "1 figure", "run": "one run", "tool": "one tool, at least 4 rows", "tools": "several tools"}
 COVERAGE = 0.9
 
-Labels = npt.NDArray[np.object_]
+#: Where the nearest-prototype rule has a figure, errors are compared on these profiles alone.
+WHERE = "where the prototype rule has a figure"
+
+#: Chips of one class that are sold as different things.
+WITHIN = ("hopper", "blackwell", "h20")
+
+#: Profiles that a slice needs to be reported.
+FEWEST = 20
+
 Figures = list[dict[str, Any]]
-
-
-def by_source(corpus: Corpus, say: Say, seed: int = 0) -> Heldout:
-    """Return answers with every origin held out in turn (in ten folds of whole origins)."""
-    train, test = training(corpus, seed), natural(corpus, seed)
-    place = holdout.balanced_folds(test.origin, classes_of(test.architecture))
-    return holdout.run(corpus, train, test, holdout.fold_numbers(corpus.frame["origin"], place), say)
-
-
-def by_submitter(corpus: Corpus, say: Say, seed: int = 0) -> Heldout:
-    """Return answers on MLPerf Inference with every submitter held out in turn (in five folds of whole submitters).
-
-    MLPerf Training by the same submitter is held out with it; other sources are spread over the folds by origin.
-    """
-    train, test = training(corpus, seed), natural(corpus, seed)
-    mlperf = corpus.frame["origin"].str.startswith("mlperf")
-    unit = corpus.frame["origin"].mask(mlperf, "submitter " + corpus.frame["submitter"]).to_numpy(dtype=object)
-    first = np.array([r[0] for r in test.rows])
-    place = holdout.balanced_folds(unit[first], classes_of(test.architecture), folds=5)
-    row_fold = holdout.fold_numbers(unit, place)
-    held = holdout.run(corpus, train, test, row_fold, say)
-    return held.take(held.test.origin == "mlperf-inference")
 
 
 def report(protocol: str, held: Heldout) -> Figures:
@@ -52,7 +44,7 @@ def report(protocol: str, held: Heldout) -> Figures:
     sets = held.sets(COVERAGE)
     for kind, name in SLICES.items():
         rows = held.test.kind == kind
-        if rows.sum() >= 20:
+        if rows.sum() >= FEWEST:
             out += _slice(protocol, name, held, rows, p, sets)
     return out
 
@@ -66,10 +58,7 @@ def _slice(protocol: str, name: str, held: Heldout, rows: npt.NDArray[np.bool_],
     answer = np.asarray(CLASSES, dtype=object)[probabilities.argmax(axis=1)]
     out = _answers(protocol, name, truth, answer, origin, "shipped")
     for keep, rest, metric in ((metrics.FOUR, "rest", "macro_f1_four"), (metrics.SIX, "other", "macro_f1_six")):
-        # Merged classes are answered by their summed probability.
-        merged, classes = metrics.merge(probabilities, CLASSES, keep, rest)
-        said = np.asarray(classes, dtype=object)[merged.argmax(axis=1)]
-        counts = metrics.confusion(metrics.coarse(truth, keep, rest), said, origin, classes)
+        counts = _merged_counts(probabilities, truth, origin, keep, rest)
         out.append(metrics.figure(protocol, name, metric, metrics.interval(counts, metrics.macro_f1), n))
         if metric == "macro_f1_six":
             out.append(metrics.figure(protocol, name, "accuracy_six", metrics.interval(counts, metrics.accuracy), n))
@@ -92,7 +81,7 @@ def _slice(protocol: str, name: str, held: Heldout, rows: npt.NDArray[np.bool_],
             out.append(metrics.figure(protocol, name, "coverage", value, int(mine.sum()), class_=class_))
     if held.boosting[rows].astype(bool).all():
         out += _baselines(protocol, name, held, rows, truth, answer, origin)
-    return out
+    return out + _chips(protocol, name, held.take(rows), origin)
 
 
 def _baselines(protocol: str, name: str, held: Heldout, rows: npt.NDArray[np.bool_], truth: Labels, answer: Labels,
@@ -100,10 +89,13 @@ def _baselines(protocol: str, name: str, held: Heldout, rows: npt.NDArray[np.boo
     out = _answers(protocol, name, truth, held.boosting[rows], origin, "raw-boosting")
     out += _answers(protocol, name, truth, held.prototype[rows], origin, "nearest-prototype")
     usable = held.usable[rows]
-    if usable.sum() >= 20:
-        where = f"{name}, where the prototype rule has a figure"
-        for said, model in ((answer, "shipped"), (held.prototype[rows], "nearest-prototype")):
+    if usable.sum() >= FEWEST:
+        where = f"{name}, {WHERE}"
+        rule = held.prototype[rows]
+        for said, model in ((answer, "shipped"), (rule, "nearest-prototype")):
             out += _answers(protocol, where, truth[usable], said[usable], origin[usable], model)
+        missed = [float((said[usable] != truth[usable]).mean()) for said in (answer, rule)]
+        out.append(metrics.figure(protocol, where, "error_against_prototype", missed[0] / missed[1] if missed[1] else float("nan"), int(usable.sum())))
     return out
 
 
@@ -129,11 +121,114 @@ def _answers(protocol: str, name: str, truth: Labels, answer: Labels, origin: La
     return out
 
 
-def confusions(held: Heldout, kind: str = "tool") -> pd.DataFrame:
-    """Return the table of true class against answer for one richness."""
+def _chips(protocol: str, name: str, held: Heldout, origin: Labels) -> Figures:
+    """Figures of the likeliest chip: over all classes, and where the class is given, of one class's chips.
+
+    ``chip_top1`` is the share whose likeliest chip is the true one, a guess among equal twins counted by its chance;
+    ``chip_within_twins`` counts any twin. Labels that name a family count for the latter alone.
+    """
+    known, table = candidates(), chips.table()
+    right = np.zeros((len(held.test), len(known.ids)), dtype=bool)
+    for i, (label, architecture) in enumerate(zip(held.test.chip, held.test.architecture, strict=True)):
+        right[i, list(right_candidates(str(label), str(architecture)))] = True
+    exact = np.array([str(c) in table for c in held.test.chip], dtype=bool)
+    chance = np.array([1.0 / len(chips.twins(c)) for c in known.ids])
+    of = class_of_candidate()
+    named = right.any(axis=1) & (held.scores.figures > 0)
+    out: Figures = []
+
+    def put(slice_: str, probability: Floats, rows: Mask, class_: str | None) -> None:
+        best = probability.argmax(axis=1)
+        hit = right[np.arange(len(best)), best]
+        for metric, value, asked in (("chip_within_twins", hit.astype(float), rows), ("chip_top1", hit * chance[best], rows & exact)):
+            if asked.sum() >= FEWEST:
+                out.append(metrics.figure(protocol, slice_, metric, metrics.mean_interval(value[asked], origin[asked]),
+                                          int(asked.sum()), class_=class_))  # fmt: skip
+
+    put(name, held.probabilities[:, of] * held.scores.chips, named, None)
+    for class_ in WITHIN:
+        mine = of == CLASSES.index(class_)
+        put(f"{name}, class given", held.scores.chips * mine, named & (held.truth == class_), class_)
+    return out
+
+
+def masked(held: Heldout) -> Figures:
+    """Return what each masking does to the answers about the profiles that were masked, beside the same unmasked.
+
+    ``macro_f1_four_lost`` is against the unmasked; of maskings that change names alone, ``changed_outputs`` counts the profiles
+    of which any probability changed.
+    """
+    plain = held.under(None)
+    out: Figures = []
+    before = 0.0
+    for name in (None, *held.masked):
+        part = held.under(name)
+        protocol = name or "masked-none"
+        p, origin, n = part.probabilities, part.test.origin, len(part.test)
+        for keep, rest, metric in ((metrics.FOUR, "rest", "macro_f1_four"), (metrics.SIX, "other", "macro_f1_six")):
+            value = metrics.interval(_merged_counts(p, part.truth, origin, keep, rest), metrics.macro_f1)
+            out.append(metrics.figure(protocol, SLICES["tool"], metric, value, n))
+            if metric == "macro_f1_four":
+                before = before if name else value[0]
+                if name:
+                    out.append(metrics.figure(protocol, SLICES["tool"], "macro_f1_four_lost", before - value[0], n))
+        true = np.array([CLASSES.index(t) for t in part.truth])
+        inside = part.sets(COVERAGE)[np.arange(n), true].astype(float)
+        out.append(metrics.figure(protocol, SLICES["tool"], "coverage", metrics.mean_interval(inside, origin), n))
+        is_h20 = np.asarray(part.truth == "h20", dtype=bool)
+        if is_h20.any():
+            called = (p[is_h20].argmax(axis=1) == CLASSES.index("h20")).astype(float)
+            out.append(metrics.figure(protocol, SLICES["tool"], "recall", metrics.mean_interval(called, origin[is_h20]), len(called), class_="h20"))
+        if name in IDENTITY_ONLY:
+            changed = float((p != plain.probabilities).any(axis=1).sum())
+            out.append(metrics.figure(protocol, SLICES["tool"], "changed_outputs", changed, n))
+    return out
+
+
+def open_set(held: Heldout, family: str) -> Figures:
+    """Return how a family that nobody knows is answered, by richness, beside others that are known.
+
+    ``auroc_unknown``: the probability of ``unknown`` of the family's profiles against the others'. ``unknown_in_set``,
+    ``unknown_or_kin_in_set``: what its prediction sets hold. ``called_another``: the share of its profiles that got one known class alone.
+    """
+    truth = open_truth(held, family)
+    p, sets = held.probabilities, held.sets(COVERAGE)
+    kin = [CLASSES.index(c) for c in FAMILIES[family][1]]
+    unknown = CLASSES.index(UNKNOWN)
+    prior = next(iter(held.calibrations.values())).prior
+    enough = (p * np.log2(np.where(p > 0, p, 1.0) / prior)).sum(axis=1) >= LEAST_BITS
+    alone = (sets.sum(axis=1) == 1) & ~sets[:, unknown] & enough
+    out: Figures = []
+    for kind, name in SLICES.items():
+        rows = held.test.kind == kind
+        new = rows & (truth == UNKNOWN) & (held.truth != UNKNOWN)
+        known = rows & (truth != UNKNOWN)
+        slice_ = f"{family}, {name}"
+        if not new.any() or not known.any():
+            continue
+        both = new | known
+        area = metrics.auroc(p[both, unknown], new[both], held.test.origin[both])
+        out.append(metrics.figure("open-set", slice_, "auroc_unknown", area, int(both.sum())))
+        for metric, value in (("unknown_in_set", sets[:, unknown]), ("unknown_or_kin_in_set", sets[:, [unknown, *kin]].any(axis=1)),
+                              ("called_another", alone)):  # fmt: skip
+            share = metrics.mean_interval(np.asarray(value, dtype=float)[new], held.test.origin[new])
+            out.append(metrics.figure("open-set", slice_, metric, share, int(new.sum())))
+    return out
+
+
+def _merged_counts(p: Floats, truth: Labels, origin: Labels, keep: dict[str, str], rest: str) -> Floats:
+    """Return confusion counts of merged classes, which are answered by their summed probability."""
+    merged, classes = metrics.merge(p, CLASSES, keep, rest)
+    said = np.asarray(classes, dtype=object)[merged.argmax(axis=1)]
+    return metrics.confusion(metrics.coarse(truth, keep, rest), said, origin, classes)
+
+
+def confusions(held: Heldout, kind: str = "tool") -> Figures:
+    """Return how many profiles of each true class got each answer, for one richness: ``truth``, ``answer``, ``n``."""
     rows = held.test.kind == kind
     answer = np.asarray(CLASSES, dtype=object)[held.probabilities[rows].argmax(axis=1)]
-    return pd.crosstab(pd.Series(held.truth[rows], name="truth"), pd.Series(answer, name="answer"))
+    counts = Counter(zip(held.truth[rows].tolist(), answer.tolist(), strict=True))
+    return [{"truth": truth, "answer": said, "n": n} for (truth, said), n in sorted(counts.items())]
 
 
 def errors(held: Heldout, kind: str = "tool") -> pd.DataFrame:

@@ -6,15 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import joblib
 import numpy as np
 import numpy.typing as npt
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-from fingerprint.candidates import Rows, candidates, numbers, pairs
+from fingerprint.candidates import Rows, candidates, pairs
 from fingerprint.classifier import ArchitectureClassifier, telling_columns
-from fingerprint.forward import LEAST_ERROR, Residuals, match, nearness, scales
-from fingerprint.lab.profiles import Corpus, Profiles, balanced_weights
-from fingerprint.measurements import Floats
+from fingerprint.forward import LEAST_ERROR, Residuals, nearness, scales
+from fingerprint.lab.lessons import Lessons, right_candidates
+from fingerprint.lab.profiles import Corpus, Profiles
+from fingerprint.measurements import Floats, Mask
 from fingerprint.scorer import CLASSES, Calibration, Model, Seen, visible
 from fingerprint.trees import Forest, from_histogram_boosting
 
@@ -27,24 +29,10 @@ FARTHEST = -4.0
 #: Wrong candidates that each profile is shown beside the right one.
 WRONG = 14
 
-Labels = npt.NDArray[np.object_]
+#: The fold of rows that nobody may learn from, not even a model that leaves out another fold.
+HIDDEN = -1
+
 Ints = npt.NDArray[np.int64]
-
-#: Labels of one die that name no chip (ROCm's tables print only the architecture): any of its chips is right.
-_ANY_OF_ARCHITECTURE = ("cdna3", "cdna4")
-
-
-def classes_of(architecture: Labels) -> Labels:
-    """Return the model's class of each architecture."""
-    return np.array([a if a in CLASSES else "other" for a in architecture], dtype=object)
-
-
-def right_candidates(chip: str, architecture: str) -> tuple[int, ...]:
-    """Return the candidates that a label may mean; () where it names none of them."""
-    if not chip and architecture in _ANY_OF_ARCHITECTURE:
-        return tuple(i for i, a in enumerate(candidates().architecture) if a == architecture)
-    return numbers(chip) if chip else ()
-
 
 @dataclass(frozen=True)
 class Material:
@@ -154,44 +142,44 @@ class Crossed:
 
 
 def cross(material: Material, row_fold: Ints, say: Callable[[str], None] = lambda _: None) -> Crossed:
-    """Return the forward models of each fold of rows, see :class:`Crossed`."""
+    """Return the forward models of each fold of rows, see :class:`Crossed`.
+
+    Rows of the fold :data:`HIDDEN` are left out of all of them. Fits run side by side as joblib is configured
+    (:func:`joblib.parallel_config`).
+    """
     shape = (len(material.rows), len(candidates().ids))
     near, off = np.full(shape, np.nan, np.float32), np.full(shape, np.nan, np.float32)
     scale = np.full(shape[0], np.nan, np.float32)
     folds = [int(f) for f in np.unique(row_fold)]
+    open_ = row_fold != HIDDEN
+    parallel = joblib.Parallel(return_as="generator")
     forward: dict[int, Boosted] = {}
-    for fold in folds:
-        forward[fold] = fit_forward(material, row_fold != fold)
+    judged = parallel(joblib.delayed(_judged)(material, open_ & (row_fold != f), (row_fold == f) & material.asked) for f in folds)
+    for fold, (model, its_near, its_off) in zip(folds, judged, strict=True):
         ask = np.flatnonzero((row_fold == fold) & material.asked)
-        near[ask], off[ask] = nearness(material.rows.take(ask), forward[fold].score)
-        say(f"forward model without fold {fold + 1}: {len(ask):,} figures judged")
-    spread = {fold: fit_spread(material, off, row_fold != fold) for fold in folds}
+        forward[fold], near[ask], off[ask] = model, its_near, its_off
+        say(f"forward model {len(forward)} of {len(folds)}: {len(ask):,} figures judged that it never saw")
+    wide = joblib.Parallel()(joblib.delayed(fit_spread)(material, off, open_ & (row_fold != f)) for f in folds)
+    spread = dict(zip(folds, wide, strict=True))
     for fold in folds:
         ask = np.flatnonzero(row_fold == fold)
         scale[ask] = scales(material.rows.take(ask), spread[fold].score)
     return Crossed(Seen(material.rows, Residuals(near, off, scale), material.place), forward, spread)
 
 
-def matches(seen: Seen, profiles: Profiles) -> tuple[npt.NDArray[np.float32], Floats]:
-    """Return the match of each profile with each candidate, and how many figures it rests on."""
-    profile = np.repeat(np.arange(len(profiles)), profiles.size)
-    row = seen.place[np.concatenate(profiles.rows)]
-    use = row >= 0
-    figures = np.bincount(profile[use], minlength=len(profiles)).astype(np.float64)
-    return match(seen.found, seen.rows, row[use], profile[use], len(profiles)), figures
+def _judged(material: Material, learn: Mask, ask: Mask) -> tuple[Boosted, npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    model = fit_forward(material, learn)
+    return model, *nearness(material.rows.take(ask), model.score)
 
 
-def fit_matching(found: npt.NDArray[np.float32], figures: Floats, train: Profiles, learn: npt.NDArray[np.bool_],
-                 seed: int = 0) -> Boosted:  # fmt: skip
+def fit_matching(lessons: Lessons, learn: Mask, seed: int = 0) -> Boosted:
     """Return the classifier of (profile, candidate) pairs, which tells whether this is the chip."""
-    right = np.zeros((len(train), found.shape[1]), dtype=bool)
-    for i, (label, architecture) in enumerate(zip(train.chip, train.architecture, strict=True)):
-        right[i, list(right_candidates(str(label), str(architecture)))] = True
-    use = np.flatnonzero(learn & (figures > 0) & right.any(axis=1))
+    found, right = lessons.found, lessons.right
+    use = np.flatnonzero(learn & (lessons.figures > 0) & right.any(axis=1))
     draw = np.random.default_rng(seed).random((len(use), found.shape[1])) + right[use] * 10.0
     wrong = np.argsort(draw, axis=1)[:, :WRONG]
     profile, chip = np.nonzero(right[use])
-    weight = balanced_weights(train)[use]
+    weight = lessons.weights(np.ones(len(lessons), dtype=bool))[use]
     x = np.concatenate([found[use[:, None], wrong].reshape(-1, found.shape[2]), found[use[profile], chip]])
     y = np.concatenate([np.zeros(wrong.size), np.ones(len(profile))])
     w = np.concatenate([np.repeat(weight / WRONG, WRONG), (weight / right[use].sum(axis=1))[profile]])
@@ -202,18 +190,17 @@ def fit_matching(found: npt.NDArray[np.float32], figures: Floats, train: Profile
     return Boosted.fit(model, x, y, w)
 
 
-def fit_direct(train: Profiles, seed: int = 0) -> Forest:
+def fit_direct(lessons: Lessons, learn: Mask, seed: int = 0) -> Forest:
     """Return the direct classifier fitted on sub-profiles, an output a class."""
     model = ArchitectureClassifier(random_state=seed)
-    return _every_class(model.fit(train.x, classes_of(train.architecture), sample_weight=balanced_weights(train)))
+    return _every_class(model.fit(lessons.x[learn], lessons.classes[learn], sample_weight=lessons.weights(learn)))
 
 
-def fit_weighing(fits: Floats, figures: Floats, train: Profiles, seed: int = 0) -> Forest:
+def fit_weighing(lessons: Lessons, learn: Mask, seed: int = 0) -> Forest:
     """Return the classifier on the fit of each class's best chip (:func:`fingerprint.scorer.class_fits`)."""
-    use = figures > 0
+    use = learn & (lessons.figures > 0)
     model = ArchitectureClassifier(max_features=1.0, min_samples_leaf=30, random_state=seed)
-    weight = balanced_weights(train)[use]
-    return _every_class(model.fit(fits[use], classes_of(train.architecture)[use], sample_weight=weight))
+    return _every_class(model.fit(lessons.fits[use], lessons.classes[use], sample_weight=lessons.weights(learn)[use[learn]]))
 
 
 def _every_class(model: ArchitectureClassifier) -> Forest:
@@ -230,6 +217,17 @@ class Experts:
     spread: Boosted
     weighing: Forest
     matching: Boosted
+
+    @classmethod
+    def fit(cls, lessons: Lessons, learn: Mask, forward: Boosted, spread: Boosted) -> Experts:
+        """Return the experts that learn from some of the lessons."""
+        return cls(fit_direct(lessons, learn), forward, spread, fit_weighing(lessons, learn), fit_matching(lessons, learn))
+
+    def scorer(self) -> Model:
+        """Return a model that scores, not yet calibrated."""
+        k = len(CLASSES)
+        flat = Calibration(np.zeros((3, 2)), np.zeros(k), np.zeros(1), np.full(k, 1.0 / k), np.ones((k, 2)))
+        return self.model(flat, {}, "", "")
 
     def model(self, calibration: Calibration, claim_limits: dict[str, float], version: str, data: str) -> Model:
         """Return the model as it would ship."""

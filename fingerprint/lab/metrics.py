@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.metrics import roc_auc_score
 
 from fingerprint.measurements import Floats
 
@@ -92,6 +93,17 @@ def mean_interval(values: Floats, origin: Labels, seed: int = 0) -> tuple[float,
     origins, which = np.unique(origin.astype(str), return_inverse=True)
     sums = np.stack([np.bincount(which, values), np.bincount(which)], axis=1).astype(np.float64)
     return interval(sums, lambda s: s[..., 0] / s[..., 1], seed) if len(origins) else (float("nan"),) * 3
+
+
+def auroc(score: Floats, positive: npt.NDArray[np.bool_], origin: Labels, seed: int = 0) -> tuple[float, float, float]:
+    """Return the area under the ROC curve with its bootstrap interval, origins drawn with replacement."""
+    rng = np.random.default_rng(seed)
+    origins, which = np.unique(origin.astype(str), return_inverse=True)
+    draws = rng.multinomial(len(origins), np.full(len(origins), 1.0 / len(origins)), size=REPLICATES // 2)[:, which].astype(np.float64)
+    both = [d for d in draws if d[positive].any() and d[~positive].any()]
+    values = [float(roc_auc_score(positive, score, sample_weight=d)) for d in both] or [float("nan")]
+    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(roc_auc_score(positive, score)), float(low), float(high)
 
 
 def calibration_error(probability: Floats, right: npt.NDArray[np.bool_], bins: int = 10) -> float:

@@ -19,7 +19,7 @@ from fingerprint.lab.profiles import Corpus
 from fingerprint.lab.training_runs import training_runs
 from fingerprint.measurements import Floats, Mask
 from fingerprint.roofline import Exclusion, ceilings, exclusions
-from fingerprint.scorer import CLASSES
+from fingerprint.scorer import CLASSES, UNKNOWN
 
 #: What the largest ratio seen is multiplied by: the next machine may be a little faster than the fastest seen.
 MARGIN = 1.02
@@ -27,9 +27,10 @@ MARGIN = 1.02
 #: Kinds that may not be stricter than another: the same meters read both, and few sources state energy.
 AT_LEAST: dict[str, str] = {"energy and speed": "power"}
 
-#: Share of true claims of a class that may fall under its limit. Half of the 1 % that is promised: sources are not exchangeable,
-#: the next one may be stranger than those that the limit is measured on.
+#: Share of true claims of a class that may fall under twice its limit: half of the 1 % that is promised, and the limit is half of
+#: that quantile, for sources are not exchangeable: the next one may be stranger than those that it is measured on.
 FALSE_ALARMS = 0.005
+CAUTION = 0.5
 
 #: FLOP from which a matrix product fills a large chip: 2 x 4096^3.
 LARGE_GEMM = 2.0 * 4096.0**3
@@ -322,9 +323,9 @@ def describe(figures: Figures) -> str:
 def claim_threshold(held: Heldout, rows: Mask | None = None) -> dict[str, float]:
     """Return, for each class, the probability below which a claim of it is called inconsistent.
 
-    The class-conditional conformal limit: of profiles of the class from sources (or submitters) never seen, at most :data:`FALSE_ALARMS` lie
-    below (the k-th smallest of n, k = floor(0.005 (n + 1))). Classes with fewer than 199 profiles get 0, no alarm; so does
-    ``other``, a name for what is not told apart.
+    :data:`CAUTION` times the class-conditional conformal limit: of profiles of the class from sources (or submitters) never seen, at
+    most :data:`FALSE_ALARMS` lie below that (the k-th smallest of n, k = floor(0.005 (n + 1))). Classes with fewer than 199 profiles
+    get 0, no alarm; so does ``unknown``, a name for what is not told apart.
 
     Parameters
     ----------
@@ -339,7 +340,7 @@ def claim_threshold(held: Heldout, rows: Mask | None = None) -> dict[str, float]
     for k, name in enumerate(CLASSES):
         mine = np.sort(p[use & (held.truth == name), k])
         rank = int(np.floor(FALSE_ALARMS * (len(mine) + 1)))
-        out[name] = float(mine[rank - 1]) if rank and name != "other" else 0.0
+        out[name] = CAUTION * float(mine[rank - 1]) if rank and name != UNKNOWN else 0.0
     return out
 
 

@@ -194,9 +194,9 @@ def training(corpus: Corpus, seed: int = 0, most_per_group: int = 10) -> Profile
     return Profiles(corpus, rows, np.full(len(rows), "training", dtype=object))
 
 
-def balanced_weights(profiles: Profiles) -> Floats:
+def balanced_weights(architecture: npt.NDArray[np.object_], measurer: npt.NDArray[np.object_]) -> Floats:
     """Return weights that give each class, and within it each who measured, a fair voice (square-root balancing)."""
-    frame = pd.DataFrame({"y": profiles.architecture, "o": profiles.measurer})
+    frame = pd.DataFrame({"y": architecture, "o": measurer})
     weight = 1.0 / np.sqrt(frame.groupby(["y", "o"])["y"].transform("size").to_numpy(dtype=float))
     total = frame.assign(w=weight).groupby("y")["w"].sum()
     # A class of one small source must not shout: its total grows with the square root too.

@@ -1,27 +1,80 @@
-"""Runs the protocols of :mod:`fingerprint.lab.evaluation`, writes figures.json and the model card, returns them as text."""
+"""Runs every protocol, resumes where it was stopped, writes figures.json, the model card and the table of the audit."""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+import joblib
+import numpy as np
 import pandas as pd
 
 from fingerprint.dataset import load_dataset
 from fingerprint.errors import InputError
-from fingerprint.lab import evaluation, physics
+from fingerprint.lab import auditing, evaluation, keeping, physics, protocols
 from fingerprint.lab.build import checksum
-from fingerprint.lab.card import model_card
-from fingerprint.lab.profiles import Corpus
+from fingerprint.lab.holdout import Heldout, Say
+from fingerprint.lab.model_card import model_card
+from fingerprint.lab.profiles import Corpus, Profiles, natural
+from fingerprint.lab.protocols import FULL, QUICK, Effort
 
-PROTOCOLS = {"by-source": evaluation.by_source, "by-submitter": evaluation.by_submitter}
+Figures = list[dict[str, Any]]
+
+#: Every protocol that can be asked for alone, in the order in which they run. The later ones are calibrated on the first.
+PROTOCOLS = ("by-source", "by-submitter", "by-time", "by-workload", "open-set", "physics")
+
+#: Profiles of one source and chip, and figures of one profile, that a quick look keeps.
+QUICK_PROFILES = 2
+QUICK_FIGURES = 16
 
 
-def evaluate(folder: Path, out: Path, only: str | None, say: Callable[[str], None]) -> str:
-    """Run the protocols (or one) and return a summary; with all run, also write ``figures.json`` and ``CARD.md``.
+@dataclass(frozen=True)
+class _Kept:
+    """What a stopped evaluation has done so far: a file a protocol, made from this dataset by this code."""
+
+    folder: Path
+    key: dict[str, str]
+
+    def figures(self, name: str, make: Callable[[], Figures]) -> Figures:
+        """Return a protocol's figures, made only where they are not there yet."""
+        file = self.folder / f"{name}.json"
+        known: dict[str, Any]
+        try:
+            known = json.loads(file.read_text(encoding="utf-8"))
+            if known["key"] == self.key:
+                return list(known["figures"])
+        except (OSError, ValueError, KeyError, TypeError):
+            pass
+        made = make()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        part = file.with_suffix(".part")
+        part.write_text(json.dumps({"key": self.key, "figures": made}), encoding="utf-8")
+        part.replace(file)
+        return made
+
+    def answers(self, name: str, test: Profiles, make: Callable[[], Heldout]) -> Heldout:
+        """Return a protocol's answers about ``test``, made only where they are not there yet."""
+        file = self.folder / f"{name}.answers"
+        held = keeping.load(file, self.key, test)
+        if held is None:
+            held = make()
+            self.folder.mkdir(parents=True, exist_ok=True)
+            keeping.save(held, file, self.key)
+        return held
+
+
+def evaluate(folder: Path, out: Path, only: str | None, say: Say, *, quick: bool = False, jobs: int = -1) -> str:
+    """Run the protocols (or one) and return a summary; with all run, also write ``figures.json``, ``CARD.md`` and ``audit.csv``.
+
+    What is finished is kept in ``evaluation.parts`` under ``out`` until all is, so that a run that was stopped goes on.
 
     Parameters
     ----------
@@ -30,30 +83,91 @@ def evaluate(folder: Path, out: Path, only: str | None, say: Callable[[str], Non
     out : Path
         Where the figures and the card go.
     only : str or None
-        One protocol's name, for a quick look; nothing is written then.
+        One protocol's name; nothing but its part is written then.
+    quick : bool
+        A few profiles of each source and chip, fewer folds: to see that all runs. Nothing is written, and no figure of it counts.
+    jobs : int
+        Fits side by side; -1 for one a core. Inside a caller's :func:`joblib.parallel_config`, its backend does them.
     """
-    if only is not None and only not in (*PROTOCOLS, "physics"):
-        raise InputError(f"knows no protocol {only!r}; one of {', '.join(PROTOCOLS)}, physics", "--only")
+    if only is not None and only not in PROTOCOLS:
+        raise InputError(f"knows no protocol {only!r}; one of {', '.join(PROTOCOLS)}", "--only")
     corpus = Corpus.of(load_dataset())
-    figures: list[dict[str, Any]] = []
-    confusion = pd.DataFrame()
-    for name, protocol in PROTOCOLS.items():
-        if only in (None, name):
-            say(f"{name}: {len(corpus.frame):,} figures of {corpus.frame['profile'].nunique():,} profiles")
-            held = protocol(corpus, say)
-            figures += evaluation.report(name, held)
-            if name == "by-source":
-                confusion = evaluation.confusions(held)
-                figures += physics.report_claims(held)
-    if only in (None, "physics"):
-        say("physics: bounds of every row against every chip")
-        figures += physics.report(corpus)
-        if only == "physics":
-            return physics.describe(figures)
+    if quick:
+        corpus = _few(corpus)
     data = checksum(folder / "measurements")
-    card = model_card(figures, confusion, {"Data": f"`{data}`", "Made by": f"`fingerprint evaluate`, {datetime.now(tz=UTC):%Y-%m-%d}"})
-    if only is None:
-        out.mkdir(parents=True, exist_ok=True)
+    kept = _Kept(out / ("quick.parts" if quick else "evaluation.parts"), {"data": data, "code": _code(), "of": "quick" if quick else "all"})
+    with joblib.parallel_config(n_jobs=jobs):
+        found = _run(corpus, kept, only, say, QUICK if quick else FULL)
+    figures = found["figures"]
+    if only == "physics":
+        return physics.describe(figures)
+    made = f"`fingerprint evaluate{' --quick' if quick else ''}{f' --only {only}' if only else ''}`, {datetime.now(tz=UTC):%Y-%m-%d}"
+    card = model_card(figures, found["confusions"], {"Data": f"`{data}`", "Made by": made})
+    if only is None and not quick:
         (out / "figures.json").write_text(json.dumps(figures, indent=0, ensure_ascii=False) + "\n", encoding="utf-8")
         (out / "CARD.md").write_text(card, encoding="utf-8")
+        pd.DataFrame(found["audit"]).to_csv(out / "audit.csv", index=False, lineterminator="\n")
+    if only is None:
+        shutil.rmtree(kept.folder, ignore_errors=True)
     return card
+
+
+def _run(corpus: Corpus, kept: _Kept, only: str | None, say: Say, effort: Effort) -> dict[str, Figures]:
+    """Return the figures of the protocols asked for, the confusions by source and the labels that the audit called out."""
+    wanted = [only] if only else list(PROTOCOLS)
+    out: dict[str, Figures] = {"figures": [], "confusions": [], "audit": []}
+    test = natural(corpus)
+
+    @cache
+    def source() -> Heldout:
+        return kept.answers("by-source", test, lambda: protocols.by_source(corpus, say, effort))
+
+    @cache
+    def submitter() -> Heldout:
+        asked = test.take(np.asarray(test.origin == protocols.SUBMITTED, dtype=bool))
+        return kept.answers("by-submitter", asked, lambda: protocols.by_submitter(corpus, say, effort))
+
+    def tell(name: str, make: Callable[[], Figures], to: str = "figures") -> None:
+        start = time.monotonic()
+        say(f"{name} …")
+        out[to] += kept.figures(name, make)
+        say(f"{name}: {time.monotonic() - start:.0f} s")
+
+    if "by-source" in wanted:
+        tell("by-source", lambda: evaluation.report("by-source", source()) + physics.report_claims(source()))
+        tell("masked", lambda: evaluation.masked(source()))
+        tell("confusions", lambda: evaluation.confusions(source()), "confusions")
+    if "by-submitter" in wanted:
+        tell("by-submitter", lambda: evaluation.report("by-submitter", submitter()))
+        tell("audit", lambda: auditing.rounds(submitter()).figures(by="submitter"))
+        tell("audit, called out", lambda: auditing.rounds(submitter()).called_out(), "audit")
+    if "by-time" in wanted:
+        tell("by-time", lambda: evaluation.report("by-time", protocols.by_time(corpus, say, source(), effort)))
+    if "by-workload" in wanted:
+        tell("by-workload", lambda: evaluation.report("by-workload", protocols.by_workload(corpus, say, effort)))
+    for family in protocols.FAMILIES if "open-set" in wanted else ():
+        tell(f"open-set, {family}", partial(_open_set, corpus, say, source, family, effort))
+    if "physics" in wanted:
+        tell("physics", lambda: physics.report(corpus))
+    return out
+
+
+def _open_set(corpus: Corpus, say: Say, source: Callable[[], Heldout], family: str, effort: Effort) -> Figures:
+    return evaluation.open_set(protocols.open_set(corpus, say, source(), family, effort), family)
+
+
+def _few(corpus: Corpus) -> Corpus:
+    """Return a few profiles of each origin and chip."""
+    first = corpus.frame.drop_duplicates("profile")
+    turn = first.groupby(["origin", "chip", "architecture"]).cumcount()
+    names = set(first["profile"][turn < QUICK_PROFILES])
+    part = corpus.frame[corpus.frame["profile"].isin(names)]
+    row = part.groupby("profile").cumcount()
+    return Corpus.of(part[np.asarray(row < QUICK_FIGURES)])
+
+
+def _code() -> str:
+    """Return a checksum of the package's modules and tables: figures of other code are made anew."""
+    root = Path(__file__).resolve().parent.parent
+    files = [*sorted(root.rglob("*.py")), *sorted((root.parent / "datasets").glob("*.csv"))]
+    return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()
