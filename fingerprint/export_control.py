@@ -180,8 +180,11 @@ def screen(chip: str | Chip, on: date | None = None) -> Screen:
     InputError
         If the id is unknown.
     """
-    found, day = _chip(chip), on or as_of()
-    known = figures(found)
+    found = _chip(chip)
+    return _screened(found, figures(found), on or as_of())
+
+
+def _screened(found: Chip, known: dict[str, float], day: date) -> Screen:
     answers = [(rule, rule.meets(known, datacenter=found.datacenter)) for rule in rules(day)]
     of_kind = {kind: [met for rule, met in answers if rule.kind == kind] for kind in ("exemption", "letter", "lane")}
     exempt = some(of_kind["exemption"])
@@ -247,7 +250,8 @@ def _released(chip: Chip) -> date:
 
 def _computed(chip: Chip, day: date) -> Status:
     """Return the status that a chip's figures suggest, for chips that no source names."""
-    found, known = screen(chip, day), figures(chip)
+    known = figures(chip)
+    found = _screened(chip, known, day)
     listed = found.paragraph not in ("none", "unknown")
     met = [r for r in rules(day) if r.kind == "control" and listed and r.meets(known, datacenter=chip.datacenter)]
     # That the letters' figures are reached says nothing sure of a part of another firm.

@@ -150,11 +150,13 @@ def _all_rules() -> tuple[Rule, ...]:
     return tuple(_rule(row) for row in rows("datasets/export_rules.csv"))
 
 
+@functools.lru_cache(maxsize=16)
 def rules(on: date | None = None) -> tuple[Rule, ...]:
     """Return the rules in force on a day, in the order of the file; all of them, ended ones too, for None."""
     return tuple(rule for rule in _all_rules() if on is None or rule.in_force(on))
 
 
+@functools.lru_cache(maxsize=1)
 def as_of() -> date:
     """Return the date of the rule file: when its sources were last read."""
     return max(rule.checked for rule in _all_rules())

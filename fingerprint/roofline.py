@@ -358,8 +358,9 @@ def caveats(table: Measurements) -> dict[str, tuple[str, ...]]:
     found = bounds(table)
     profile = table.profile_numbers()
     n = len(table.profiles)
-    blank = found.quantity().equals("compute") & found.precision.equals("")
-    unstated = np.bincount(profile[np.unique(found.index[blank])], minlength=n)
+    blank = np.zeros(len(table), dtype=bool)
+    blank[found.index[found.quantity().equals("compute") & found.precision.equals("")]] = True
+    unstated = np.bincount(profile[blank], minlength=n)
     lacking = ~table.word("scope").equals("accelerator") & np.isnan(table.accelerator_count())
     void_rows = lacking & table.word("quantity").equals(*SUMS)
     if lacking.any():
@@ -367,7 +368,10 @@ def caveats(table: Measurements) -> dict[str, tuple[str, ...]]:
         there = np.flatnonzero(lacking)
         part = table.take(there)
         alone = replace(part, numbers=part.numbers | {"accelerators": np.ones(len(part))})
-        void_rows[np.setdiff1d(there[np.unique(bounds(alone).index)], found.index)] = True
+        more = np.zeros(len(table), dtype=bool)
+        more[there[bounds(alone).index]] = True
+        more[found.index] = False
+        void_rows |= more
     void = np.bincount(profile[void_rows], minlength=n)
     out: dict[str, tuple[str, ...]] = {}
     for name, blanks, voids in zip(table.profiles, unstated.tolist(), void.tolist(), strict=True):

@@ -191,7 +191,7 @@ def within_class(logits: npt.NDArray[np.floating[Any]], figures: Floats, left: M
     architecture = class_of_candidate()
     z = np.where((figures > 0)[:, None] & ~np.isnan(logits), logits, 0.0)
     out = np.zeros(z.shape)
-    for k in np.unique(architecture):
+    for k in sorted(set(architecture.tolist())):
         mine = architecture == k
         each = np.where(left[:, mine], np.exp(z[:, mine] - z[:, mine].max(axis=1, keepdims=True)), 0.0)
         out[:, mine] = each / np.maximum(each.sum(axis=1, keepdims=True), 1e-300)

@@ -136,6 +136,13 @@ _PUBLISHERS = frozenset({"nvidia", "meta", "neuralmagic", "redhatai", "amd", "un
 _ACCURACY_TIERS = frozenset({"99", "99.9"})
 _QUANTISED_FILE = re.compile(r"[-_. ]i?q[2-8](_[0-9a-z]+)*(\.gguf)?$")
 
+# A point is part of a number only between digits.
+_WORD = re.compile(r"[a-z0-9]+(?:(?<=\d)\.(?=\d)[a-z0-9]+)*")
+_NAME_AND_NUMBER = re.compile(r"([a-z]{2,}?)v?(\d.*)")
+_DIGITS = frozenset("0123456789")
+# Four to eight digits are a date (2507, 0528); 0.x is a release of weights.
+_DATE_OR_RELEASE = re.compile(r"\d{4}|\d{6}|\d{8}|0\.\d")
+
 
 @dataclass(frozen=True, slots=True)
 class Workload:
@@ -278,18 +285,17 @@ def _workload(row: dict[str, str]) -> Workload:
 def _tokens(text: str) -> list[str]:
     """Return a name's words: ``"Llama2-70B"`` and ``"LLaMA v2 70b"`` both give ``["llama", "2", "70b"]``."""
     words: list[str] = []
-    # A point is part of a number only between digits.
-    for piece in re.findall(r"[a-z0-9]+(?:(?<=\d)\.(?=\d)[a-z0-9]+)*", text.lower()):
-        if piece in _DECORATION:
+    for piece in _WORD.findall(text.lower()):
+        if piece in _DECORATION or piece.isalpha():
             words.append(piece)
             continue
-        piece = re.sub(r"^v(?=\d)", "", piece)
-        split = re.match(r"^([a-z]{2,}?)v?(\d.*)$", piece)
+        piece = piece[1:] if piece[0] == "v" and piece[1] in _DIGITS else piece
+        split = _NAME_AND_NUMBER.fullmatch(piece)
         words.extend(split.groups() if split else [piece])
     joined: list[str] = []
     for word in filter(None, words):
         # "llama3_1" and "glm-5-2" write a version's point as a separator.
-        if joined and re.fullmatch(r"\d", word) and re.fullmatch(r"\d", joined[-1]):
+        if joined and word in _DIGITS and joined[-1] in _DIGITS:
             joined[-1] += "." + word
         else:
             joined.append(word)
@@ -301,13 +307,13 @@ def _key(text: str) -> str:
 
 
 def _is_decoration(word: str) -> bool:
-    # Four to eight digits are a date (2507, 0528); 0.x is a release of weights.
-    return word in _DECORATION or bool(re.fullmatch(r"\d{4}|\d{6}|\d{8}|0\.\d", word))
+    return word in _DECORATION or (not word.isalpha() and _DATE_OR_RELEASE.fullmatch(word) is not None)
 
 
 def _candidates(name: str) -> Iterator[str]:
     """Yield the normalised spellings to look up, the most literal first."""
-    whole = _QUANTISED_FILE.sub("", name.strip().rstrip("/\\").lower().replace("--", "/"))
+    whole = name.strip().rstrip("/\\").lower().replace("--", "/")
+    whole = _QUANTISED_FILE.sub("", whole) if "q" in whole else whole
     parts = [whole]
     if ":" in whole:  # a task in front of the model, "gpqa:openai/gpt-oss-20b"
         parts.append(whole.rsplit(":", 1)[1])
