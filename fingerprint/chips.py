@@ -117,22 +117,24 @@ class Chip:
     note: str
 
 
+#: Columns of chips.csv whose largest rate is a precision's, where that is not the one of its name.
+_PEAK_COLUMNS = {"fp64": ("fp64", "fp64_tensor"), "fp32": ("fp32", "fp32_matrix")}
+
+
 def _number(cell: str, scale: float = 1.0) -> float:
     return float(cell) * scale if cell else math.nan
 
 
 def _peaks(row: Mapping[str, str]) -> dict[str, float]:
     """Return FLOP/s by precision from a row of chips.csv, whose cells are tera-FLOP/s."""
-
-    def best(*columns: str) -> float:
-        return max((_number(row[column], 1e12) for column in columns if row[column]), default=math.nan)
-
-    rates = {name: best(name) for name in PRECISIONS}
-    rates["fp64"] = best("fp64", "fp64_tensor")
-    rates["fp32"] = best("fp32", "fp32_matrix")
-    if math.isnan(rates["bf16"]) and row["architecture"] not in _WITHOUT_BF16:
-        rates["bf16"] = rates["fp16"]
-    return {name: rate for name, rate in rates.items() if not math.isnan(rate)}
+    rates = {}
+    for name in PRECISIONS:
+        known = [float(row[column]) * 1e12 for column in _PEAK_COLUMNS.get(name, (name,)) if row[column]]
+        if known:
+            rates[name] = max(known)
+        elif name == "bf16" and row["fp16"] and row["architecture"] not in _WITHOUT_BF16:
+            rates[name] = float(row["fp16"]) * 1e12
+    return rates
 
 
 def _chip(row: Mapping[str, str]) -> Chip:

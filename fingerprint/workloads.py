@@ -226,6 +226,8 @@ class Workload:
 
 
 _TEXT_FIELDS = ("id", "kind", "same_as", "attention", "source", "note")
+_NUMBER_FIELDS = tuple(field.name for field in fields(Workload) if field.name not in (*_TEXT_FIELDS, "aliases"))
+_UNKNOWN = float("nan")
 # Facts of one row alone: a model of the same architecture has another benchmark, other names, another source.
 _OWN_COLUMNS = frozenset({"workload", "kind", "same_as", "aliases", "source", "note", "flops_per_sample",
                           "training_flops_per_sample", "mlperf_input_tokens", "mlperf_output_tokens"})
@@ -270,14 +272,12 @@ def _workload(row: dict[str, str]) -> Workload:
     if row["kind"] not in KINDS:
         raise FingerprintError(f"workloads.csv: {row['workload']} has the kind {row['kind']!r}, not one of {KINDS}")
     numbers: dict[str, float] = {}
-    for field in fields(Workload):
-        if field.name in _TEXT_FIELDS or field.name == "aliases":
-            continue
-        text = row[field.name]
+    for name in _NUMBER_FIELDS:
+        text = row[name]
         try:
-            numbers[field.name] = float(text) if text else float("nan")
+            numbers[name] = float(text) if text else _UNKNOWN
         except ValueError:
-            raise FingerprintError(f"workloads.csv: {row['workload']}, {field.name}: {text!r} is no number") from None
+            raise FingerprintError(f"workloads.csv: {row['workload']}, {name}: {text!r} is no number") from None
     words = {name: row["workload" if name == "id" else name] for name in _TEXT_FIELDS}
     return Workload(aliases=tuple(filter(None, row["aliases"].split(";"))), **words, **numbers)  # type: ignore[arg-type]  # mypy can't see that the two dicts split the fields by type
 
