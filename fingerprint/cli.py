@@ -62,13 +62,20 @@ class Faults(click.Command):
 
 
 def _verdicts(file: str, options: dict[str, Any]) -> tuple[list[Verdict], tuple[str, ...]]:
-    from fingerprint.readers import read
+    from dataclasses import replace
+
+    from fingerprint.readers import read, uncounted
     from fingerprint.verdict import classify
 
     source: Any = sys.stdin.buffer if file == "-" else file
     measurements = read(source, format=options["format"], profile_by=options["profile_by"])
+    count, needed = options["accelerators"], frozenset[str]()
+    if count:
+        measurements, needed = uncounted.fill(measurements, count)
     wanted = {name: options[name] for name in ("claimed", "among", "coverage", "figures")}
-    return classify(measurements, **wanted), measurements.notes
+    verdicts = [replace(v, caveats=(*v.caveats, uncounted.sentence(count))) if v.profile in needed else v
+                for v in classify(measurements, **wanted)]  # fmt: skip
+    return verdicts, measurements.notes
 
 
 def _attempt(file: str, options: dict[str, Any]) -> tuple[list[Verdict] | None, tuple[str, ...]]:
@@ -102,6 +109,8 @@ def _answers(files: tuple[str, ...], jobs: int, options: dict[str, Any]) -> Iter
 @click.option("--coverage", default=0.9, show_default=True, type=float, help="Coverage of the prediction set, 0.5 to 0.99.")
 @click.option("--format", "format", default=None, metavar="NAME", help="Read as this format; see 'fingerprint formats'.")
 @click.option("--profile-by", default=None, metavar="COLUMN", help="Group rows into profiles by this column.")
+@click.option("--accelerators", default=None, metavar="N", type=click.IntRange(min=1),
+              help="How many shared the work, where a file does not say (vLLM, genai-perf, a lone MLPerf summary).")  # fmt: skip
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(min=-1), help="Files read side by side; -1: one a core.")
 @click.option("--quiet", is_flag=True, help="No words on stderr but errors.")
 @click.option("--debug", is_flag=True, help="Show a traceback for a fault of this program.")
@@ -129,7 +138,9 @@ def classify_profile(ctx: click.Context, /, files: tuple[str, ...], as_json: boo
     page = _Page(html, files) if html else None
     show = _shower(as_json, as_csv) if html != "-" else lambda _: None
     status = ANSWERED
-    for verdicts, words in _answers(files, jobs or 1, {**options, "figures": page is not None}):
+    # The report in words shows shares of ceilings, the page draws them; both need the figures.
+    shown = page is not None or not (as_json or as_csv)
+    for verdicts, words in _answers(files, jobs or 1, {**options, "figures": shown}):
         if verdicts is None:
             status = UNUSABLE
             _complain(words[0])

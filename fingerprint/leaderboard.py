@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from fingerprint.errors import FormatError, InputError
 from fingerprint.measurements import Measurements, concatenate
@@ -37,7 +38,7 @@ def read_board(place: str | Path, claimed_column: str | None = None, profile_by:
         If nothing of it can be read.
     """
     place = Path(place)
-    options = {"claimed_column": claimed_column, "profile_by": profile_by}
+    options: dict[str, Any] = {"claimed_column": claimed_column, "profile_by": profile_by}
     if not place.is_dir():
         return read(place, format=format, **options)
     try:

@@ -15,6 +15,7 @@ from typing import IO, Any, Protocol, TextIO, cast
 
 from fingerprint.errors import FormatError, InputError
 from fingerprint.measurements import COLUMNS, Measurements, Words, number_word
+from fingerprint.readers import uncounted
 from fingerprint.readers.opening import HEAD, opened, parquet_columns
 
 #: Modules of this package, one a format. Adding a format is its file and its line here.
@@ -62,7 +63,7 @@ def named(name: str) -> Format:
 
 def read(
     source: str | Path | IO[bytes], *, format: str | None = None, profile_by: str | None = None, name: str | None = None,
-    claimed_column: str | None = None,
+    claimed_column: str | None = None, accelerators: int | None = None,
 ) -> Measurements:  # fmt: skip
     """Return the measurements of a file, a folder or a binary stream.
 
@@ -80,12 +81,17 @@ def read(
     claimed_column : str, optional
         The column of the project's own table that alone says what hardware a profile is said to be, see
         :func:`fingerprint.readers.table.read`; other formats say it in their own way.
+    accelerators : int, optional
+        How many shared the work, for figures that state no number, see :func:`fingerprint.readers.uncounted.fill`.
 
     Raises
     ------
     InputError
         For a file that can't be opened, is empty, cut short, of no known format, or holds figures that can't be.
     """
+    if accelerators is not None:
+        found = read(source, format=format, profile_by=profile_by, name=name, claimed_column=claimed_column)
+        return uncounted.fill(found, accelerators)[0]
     if isinstance(source, (str, Path)):
         place = Path(source)
         name = name or place.name or str(place)

@@ -16,6 +16,7 @@ from typing import Any, TextIO
 
 from fingerprint.errors import FormatError
 from fingerprint.measurements import Measurements
+from fingerprint.readers import uncounted
 from fingerprint.readers.printed import Gathered, lines, number, plain
 
 NAME = "deepseek-kernels"
@@ -155,7 +156,7 @@ def _ranks(found: Gathered, ranks: Mapping[int, tuple[int, float, float]], confi
         found.ignore(row, f"{count} ranks cross nodes: the network sets the rate")
         return
     if len(ranks) < 2:
-        found.note("shows one rank; how many took part is not told")
+        found.note(f"shows one rank; how many took part is not told: {uncounted.ADVICE}")
     for position, workload, precision in ((1, "dispatch", "fp8"), (2, "combine", "bf16")):
         value = statistics.median(values[position] for values in ranks.values())
         _exchange(found, row, workload, value, precision, count if len(ranks) > 1 else 0, config)

@@ -18,7 +18,7 @@ import numpy as np
 
 from fingerprint.errors import FormatError, InputError
 from fingerprint.measurements import Measurements
-from fingerprint.readers import checkpoints
+from fingerprint.readers import checkpoints, uncounted
 from fingerprint.readers.figures import Figures, device_names, plain
 from fingerprint.readers.json_text import documents, find, part, uncoloured
 
@@ -144,7 +144,7 @@ def _setting(config: Mapping[str, Any], figures: Figures) -> dict[str, Any]:
     workload, unknown = checkpoints.model(model)
     if unknown:
         figures.note(unknown)
-    figures.note("how many accelerators served is not in the file, so nothing of its rates follows per accelerator")
+    figures.note(uncounted.note("served"))
     return {
         "tool": "serving",
         "phase": "serve",

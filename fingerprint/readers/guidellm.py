@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 from fingerprint.errors import FormatError
 from fingerprint.measurements import Measurements
-from fingerprint.readers import checkpoints
+from fingerprint.readers import checkpoints, uncounted
 from fingerprint.readers.figures import Figures, plain
 from fingerprint.readers.json_text import documents, find, part
 
@@ -84,7 +84,7 @@ def _benchmark(benchmark: Mapping[str, Any], report: Mapping[str, Any], number: 
     workload, unknown = checkpoints.model(named)
     if unknown:
         figures.note(unknown)
-    figures.note("how many accelerators served is not in the file, so nothing of its rates follows per accelerator")
+    figures.note(uncounted.note("served"))
     setting: dict[str, Any] = {
         "tool": "serving",
         "phase": "serve",

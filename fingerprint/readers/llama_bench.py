@@ -15,6 +15,7 @@ from typing import Any, TextIO
 from fingerprint import workloads
 from fingerprint.errors import FormatError
 from fingerprint.measurements import Measurements
+from fingerprint.readers import uncounted
 from fingerprint.readers.figures import Figures, device_names, plain
 from fingerprint.readers.json_text import documents, states
 
@@ -228,7 +229,7 @@ def _row(
     if known is None:
         figures.note(f"the model {kind[:60]!r} is not known, so what its tokens cost is not either")
     if not count:
-        figures.note("how many devices ran it is not in the file, so nothing follows per accelerator; keep the lines of ggml_…_init")  # fmt: skip
+        figures.note(uncounted.note("ran it", "keep the lines of ggml_…_init"))
     # F32 is multiplied in TF32 and BF16 in whatever the device has: only F16 tells the arithmetic.
     half = weights == "fp16"
     setting: dict[str, Any] = {

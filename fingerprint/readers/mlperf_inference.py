@@ -18,6 +18,7 @@ from typing import Any, TextIO
 from fingerprint import chips, workloads
 from fingerprint.errors import FormatError, InputError
 from fingerprint.measurements import Measurements, from_columns
+from fingerprint.readers import uncounted
 
 NAME = "mlperf-inference"
 TITLE = "MLPerf Inference summary log or submission folder"
@@ -82,9 +83,7 @@ def read(text: TextIO, name: str) -> Measurements:
         notes += summary.notes
         if not workload:
             notes.append(f"{name}: the summary does not name its model; the submission's folder would")
-    notes.append(
-        f"{name}: the summary does not say how many accelerators worked; read the submission's folder, or add the count"
-    )
+    notes.append(f"{name}: {uncounted.note('worked', 'read the whole folder of the submission')}")
     sut = tuple(dict.fromkeys(s.values.get("SUT name", "") for s in summaries))
     identity = {name: tuple(s for s in sut if chips.resolve(s) or chips.architecture_of_label(s))}
     return _table(rows, name, identity, notes)
@@ -136,7 +135,7 @@ def read_folder(folder: Path) -> Measurements | None:
             continue
         told.add(figures)
         if run.system.count is None:
-            notes.append(f"{run.where}: no systems/*.json counts its accelerators")
+            notes.append(f"{run.where}: no systems/*.json counts its accelerators; {uncounted.ADVICE}")
         rows += found
     if not rows:
         raise failed[0] if failed else InputError("holds no figure of a performance run", folder.name)

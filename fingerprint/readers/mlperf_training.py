@@ -20,6 +20,7 @@ from typing import Any, TextIO
 from fingerprint import workloads
 from fingerprint.errors import FormatError, InputError
 from fingerprint.measurements import Ignored, Measurements, from_columns
+from fingerprint.readers import uncounted
 from fingerprint.readers.figures import positive
 
 NAME = "mlperf-training"
@@ -294,9 +295,7 @@ def _figures(runs: list[_Run], ignored: list[Ignored], notes: list[str]) -> Iter
         notes.append(f"{where}: the benchmark {benchmark[:60]!r} is not known, so what a sample costs is not either")
         workload = re.sub(r"[^a-z0-9.]+", "-", benchmark)
     if first.count is None:
-        notes.append(
-            f"{where}: does not say how many accelerators worked, so nothing follows per accelerator; read the submission's folder"
-        )
+        notes.append(f"{where}: {uncounted.note('worked', 'read the whole folder of the submission')}")
     elif first.by_platform:
         notes.append(f"{where}: {first.count:g} accelerators by the platform's name")
     length = positive(first.settings.get("max_sequence_length"))

@@ -19,6 +19,7 @@ from typing import Any, TextIO
 
 from fingerprint.errors import FormatError, InputError
 from fingerprint.measurements import Ignored, Measurements, from_columns
+from fingerprint.readers import uncounted
 
 NAME = "nccl-tests"
 TITLE = "nccl-tests / rccl-tests output: text, a README holding it, or JSON (-J)"
@@ -382,7 +383,7 @@ def _accelerators(table: _Table, workload: str, ratio: float) -> tuple[float, st
         return launched, f"{launched} ranks by the command line"
     if listed and not table.elided:
         return listed, ""
-    return math.nan, "does not tell how many ranks took part"
+    return math.nan, f"does not tell how many ranks took part; {uncounted.ADVICE}"
 
 
 def _measurements(tables: list[_Table], name: str) -> Measurements:

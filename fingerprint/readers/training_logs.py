@@ -21,6 +21,7 @@ import numpy as np
 from fingerprint import workloads
 from fingerprint.errors import FormatError, InputError
 from fingerprint.measurements import Measurements, from_columns
+from fingerprint.readers import uncounted
 from fingerprint.units import canonical_precision
 
 NAME = "training-log"
@@ -251,7 +252,7 @@ class _Log:
             notes.append(f"{name}: the log names no model, so what a token costs is not known; printed FLOP rates stand alone")
         count = self._accelerators()
         if count is None:
-            notes.append(f"{name}: how many accelerators trained is not in the log; only its figures per accelerator tell anything")
+            notes.append(f"{name}: {uncounted.note('trained')}")
         if length is None:
             notes.append(f"{name}: the sequence length is not in the log")
         return {

@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 from fingerprint.errors import FormatError
 from fingerprint.measurements import Measurements
-from fingerprint.readers import checkpoints
+from fingerprint.readers import checkpoints, uncounted
 from fingerprint.readers.figures import Figures, device_names, plain
 from fingerprint.readers.json_text import documents, part, states
 
@@ -168,7 +168,7 @@ def _report(report: Mapping[str, Any], line: int, figures: Figures) -> None:
         figures.note("speculative decoding; times per token are shorter than a step")
     accelerators = _accelerators(world, performance)
     if accelerators is None:
-        figures.note("how many GPUs ran it is not in the report, so nothing follows per accelerator")
+        figures.note(uncounted.note("ran it"))
     setting: dict[str, Any] = {
         "tool": "engine",
         "phase": "offline",

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 from fingerprint.errors import FormatError
 from fingerprint.measurements import LARGEST_VALUE, Measurements
-from fingerprint.readers import checkpoints
+from fingerprint.readers import checkpoints, uncounted
 from fingerprint.readers.figures import Figures, plain
 from fingerprint.readers.json_text import documents, part
 
@@ -74,7 +74,8 @@ def _record(record: Mapping[str, Any], line: int, figures: Figures) -> bool:
         return True
     plain_form = "avg_latency" in record or any(key in record for key in _RATES)
     if plain_form:
-        figures.note("names neither the model nor how many accelerators ran it; the .pytorch.json beside it does")
+        figures.note("does not name the model; the .pytorch.json beside it does")
+        figures.note(uncounted.note("ran it", "the .pytorch.json beside it"))
         setting: dict[str, Any] = {"tool": "engine", "phase": "offline", "scope": "system"}
         for key, (quantity, unit) in _RATES.items():
             figures.add(line, quantity, unit, record.get(key), key=key, **setting)

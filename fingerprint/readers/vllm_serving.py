@@ -11,7 +11,7 @@ from typing import Any, TextIO
 from fingerprint import chips
 from fingerprint.errors import FormatError, InputError
 from fingerprint.measurements import Measurements, from_columns
-from fingerprint.readers import checkpoints
+from fingerprint.readers import checkpoints, uncounted
 
 NAME = "vllm-serving"
 TITLE = "vLLM 'bench serve' result: JSON, or several runs as JSON Lines (SGLang bench_serving alike)"
@@ -230,10 +230,7 @@ def _setting(run: Mapping[str, Any], where: str, notes: list[str]) -> dict[str, 
         )
     accelerators = _accelerators(run, where)
     if accelerators is None:
-        notes.append(
-            f"{where}: how many accelerators served is not in the file, so nothing follows per accelerator; "
-            "record it with --metadata tensor_parallel_size=N"
-        )
+        notes.append(f"{where}: {uncounted.note('served', 'record it with --metadata tensor_parallel_size=N')}")
     setting: dict[str, Any] = {
         "tool": "serving",
         "phase": "serve",

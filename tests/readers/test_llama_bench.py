@@ -99,7 +99,7 @@ def test_a_table_alone_has_no_count():
     """Without the lines of the start nobody knows how many devices ran."""
     table = read(TABLE)
     assert "accelerators" not in table.record(0)
-    assert any("how many devices" in note for note in table.notes)
+    assert any("how many accelerators" in note for note in table.notes)
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,7 @@ def test_overview_alone():
     table = read(old)
     assert value(table, "output_throughput") == 23405.9  # of generated tokens, in those versions
     assert "accelerators" not in table.record(0)
-    assert any("how many GPUs" in note for note in table.notes)
+    assert any("how many accelerators" in note for note in table.notes)
 
 
 def test_no_report():
