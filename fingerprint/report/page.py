@@ -170,13 +170,14 @@ def contents(verdict: Verdict, name: str, *, pictured: bool = True) -> dict[str,
         "chips": len(chips.table()),
         "excluded": [_excluded(e.to_dict()) for e in verdict.excluded],
         "barriers": [
-            {"row": b.row, "figure": b.figure, "chips": b.chips, "limit": b.limit, "named": words.listed(b.chips, 6)}
+            {"row": b.row, "figure": b.figure, "chips": b.chips, "limit": b.limit if len(b.chips) > 1 else b.nearest_ceiling, "named": words.listed(b.chips, 6)}
             for b in words.barriers(verdict)
         ],
         "possible": len(verdict.possible),
         "possible_by_class": words.possible_by_class(verdict),
+        "classes_out": ", ".join(words.classes_out(verdict)),
         "classes": [
-            {"name": words.name_of(c), "p": round(q, 6), "words": _percent(q), "inside": c in verdict.prediction_set}
+            {"name": words.name_of(c), "p": round(q, 6), "words": words.percent(q), "inside": c in verdict.prediction_set}
             for c, q in ranked
         ],
         "likely_chips": [(c, f"{q:.0%}") for c, q in words.likely_chips(verdict)],
@@ -184,6 +185,7 @@ def contents(verdict: Verdict, name: str, *, pictured: bool = True) -> dict[str,
         "claim": {"chip": clean(verdict.claim.chip), "result": verdict.claim.result, "why": words.claim_why(verdict)}
         if verdict.claim
         else None,
+        "decides": words.decides(verdict),
         "evidence": [
             {"row": e.row, "weight": round(e.weight, 3), "words": f"{e.weight:+.2f}".replace("-", "−"), "says": clean(e.says, 300)}
             for e in verdict.evidence
@@ -214,10 +216,6 @@ def _pictures(verdict: Verdict, name: str) -> list[Any]:
 def _excluded(found: dict[str, Any]) -> dict[str, Any]:
     said = {f"{key}_words": amount(found[key], found["quantity"]) for key in ("achieved", "ceiling")}
     return {**found, **said}
-
-
-def _percent(p: float) -> str:
-    return f"{p:.1%}" if p >= 0.0005 or p == 0 else "<0.1%"
 
 
 _LINE_UNITS = (("tpp", "TPP of {:,.0f}"), ("density", "performance density of {:g}"), ("memory_bandwidth", "memory of {} GB/s"),

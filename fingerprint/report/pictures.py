@@ -70,7 +70,7 @@ def _pictures(verdict: Verdict, name: str) -> Iterator[Picture]:
             yield Picture("utilisation", title, described, _utilisation(found, f"{name}-use", title, described))
     if verdict.answer != "insufficient":
         title = "Probability of each class"
-        described = "; ".join(f"{words.name_of(c)} {p:.1%}{' (in the set)' if inside else ''}" for c, p, inside in words.ranked(verdict))
+        described = "; ".join(f"{words.name_of(c)} {words.percent(p)}{' (in the set)' if inside else ''}" for c, p, inside in words.ranked(verdict))
         yield Picture("posterior", title, f"Filled: in the {verdict.coverage:.0%} prediction set. Outlined: not in it.",
                       _posterior(verdict, f"{name}-post", title, described))  # fmt: skip
     if verdict.evidence:
@@ -255,13 +255,9 @@ def _utilisation(found: Utilisation, name: str, title: str, description: str) ->
             told = bool(np.isfinite(share))
             ax.add_patch(Rectangle((label + cell * j + 1, y + 1), cell - 2, line - 2, facecolor=colour if told else "none",
                                    edgecolor=COLOURS["out"] if pierced else "none", linewidth=0.9))  # fmt: skip
-            ax.text(label + cell * (j + 0.5), y + line / 2 + 0.5, _percent(share) if told else "–", ha="center", va="center", fontsize=8,
+            ax.text(label + cell * (j + 0.5), y + line / 2 + 0.5, words.share_of(share), ha="center", va="center", fontsize=8,
                     color=COLOURS["out"] if pierced else COLOURS["ink"], fontweight="bold" if pierced else "normal")  # fmt: skip
     return inline(figure, name, title, description)
-
-
-def _percent(share: float) -> str:
-    return f"{share:.1%}" if share < 0.0995 else f"{share:.0%}" if share < 10 else f"{share:.0f}×"
 
 
 def _bars(count: int, left: float) -> tuple[Any, Axes, float]:
@@ -285,7 +281,7 @@ def _posterior(verdict: Verdict, name: str, title: str, description: str) -> str
         ax.barh(i, p, height=0.62, color=COLOURS["c0"] if inside else COLOURS["h1"], edgecolor=COLOURS["c0"], linewidth=0.9, zorder=2)
         ax.text(-0.02, i, words.name_of(c), ha="right", va="center", fontsize=9.5, fontweight="bold" if inside else "normal",
                 color=COLOURS["ink"] if inside else COLOURS["muted"])  # fmt: skip
-        ax.text(1.19, i, f"{p:.1%}", ha="right", va="center", fontsize=9.5, color=COLOURS["ink"])
+        ax.text(1.19, i, words.percent(p), ha="right", va="center", fontsize=9.5, color=COLOURS["ink"])
     return inline(figure, name, title, description)
 
 

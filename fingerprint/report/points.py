@@ -7,6 +7,7 @@ excludes its chip. Only where a point stands from left to right, its arithmetic 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -222,10 +223,11 @@ def _roofs(verdict: Verdict, precision: str, proved: float, carried: float) -> t
     return tuple(map(roof, list(chosen)[:MOST_ROOFS]))
 
 
-def utilisation(verdict: Verdict, figures: Measurements) -> Utilisation | None:
+def utilisation(verdict: Verdict, figures: Measurements, chosen: Sequence[str] | None = None) -> Utilisation | None:
     """Return what share of their ceilings the chips would have had to reach; None where the figures prove nothing.
 
-    Chips of the likeliest classes first, each class's most capable part of the others. Kinds that exclude most first.
+    Of the chosen chips; by default those of the likeliest classes first, each class's most capable part of the others. Kinds
+    that exclude most first.
     """
     found = bounds(figures)
     if not len(found):
@@ -252,12 +254,35 @@ def utilisation(verdict: Verdict, figures: Measurements) -> Utilisation | None:
             row[k] = np.where(better, figures.row[found.index[part[at]]], row[k])
     told = np.flatnonzero(np.isfinite(share).any(axis=1))
     told = told[np.argsort(-(score[told] > 1).sum(axis=1), kind="stable")][:MOST_KINDS]
-    shown = [names.index(c) for c in _shown_chips(verdict)]
+    shown = [names.index(c) for c in (_shown_chips(verdict) if chosen is None else chosen)]
     if not len(told) or not shown:
         return None
     cells = np.ix_(told, np.array(shown))
     commonest = np.array([np.bincount(row[k][row[k] > 0]).argmax() for k in told])
     return Utilisation(tuple(names[i] for i in shown), tuple(kinds[k] for k in told), commonest, share[cells].T, (score[cells] > 1).T)
+
+
+def telling_chips(verdict: Verdict) -> list[str]:
+    """Return the few chips that show why.
+
+    Of each class in the set the likeliest; what the first of them was cut down from, or what of another class was cut down
+    from its like; the claimed one; and of the excluded data-centre parts the one that comes nearest.
+    """
+    table = chips.table()
+    by_class: dict[str, str] = {}
+    for chip in verdict.chips:
+        by_class.setdefault(table[chip].architecture, chip)
+    likely = [by_class[a] for a in _classes(verdict) if a in by_class and a in verdict.prediction_set][:LIKELY_ROOFS]
+    kin = [table[c].cut_down_from for c in likely[:1]] + [
+        max((c for c in table.values() if _class_of_parent(c) == table[first].architecture != c.architecture),
+            key=lambda c: c.memory_bandwidth, default=table[first]).id for first in likely[:1]]  # fmt: skip
+    out = [e for e in verdict.excluded if table[e.chip].datacenter]
+    nearest = min(out, key=lambda e: (e.margin / e.tolerance, e.chip)).chip if out else None
+    return list(dict.fromkeys([*likely, *filter(None, kin), *_claimed(verdict)[:1], *([nearest] if nearest else [])]))
+
+
+def _class_of_parent(chip: chips.Chip) -> str:
+    return chips.table()[chip.cut_down_from].architecture if chip.cut_down_from else ""
 
 
 def _shown_chips(verdict: Verdict) -> list[str]:

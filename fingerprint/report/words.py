@@ -27,6 +27,9 @@ LEAST_SHOWN = 0.01
 #: Chips that a list names before it counts the rest.
 MOST_NAMED = 12
 
+#: Bits below which no figure decides by itself: without it the odds change by less than a factor of 1.4.
+DECIDES = 0.5
+
 
 def clean(text: str, most: int = 160) -> str:
     """Return text from a file with control, escape and direction characters taken out, cut to a length."""
@@ -37,6 +40,23 @@ def clean(text: str, most: int = 160) -> str:
 def name_of(architecture: str) -> str:
     """Return a class's name in words."""
     return NAMES.get(architecture, clean(architecture, 40))
+
+
+def short_of(architecture: str) -> str:
+    """Return a class's name without what explains it: ``H20``."""
+    return name_of(architecture).partition(" (")[0]
+
+
+def percent(p: float) -> str:
+    """Return a probability as a report shows it: what is small, but was not ruled out, is no 0."""
+    return f"{p:.1%}" if p >= 0.0005 or p == 0 else "<0.1%"
+
+
+def share_of(share: float) -> str:
+    """Return a share of a ceiling as a table shows it."""
+    if share != share:  # noqa: PLR0124  # NaN: nothing to hold the figure against
+        return "–"
+    return f"{share:.1%}" if share < 0.0995 else f"{share:.0%}" if share < 10 else f"{share:.0f}×"
 
 
 def headline(verdict: Verdict) -> str:
@@ -50,7 +70,7 @@ def headline(verdict: Verdict) -> str:
     probability = verdict.probabilities[verdict.architecture]
     if verdict.answer == "likely":
         return f"{likely}, probability {probability:.0%}; no other class is in the {share} set."
-    return f"Undecided: the {share} set holds {set_in_words(verdict)}. Likeliest: {likely}, {probability:.0%}."
+    return f"Undecided: the {share} set holds {set_in_words(verdict)}. Likeliest: {short_of(verdict.architecture)}, {probability:.0%}."
 
 
 def set_in_words(verdict: Verdict) -> str:
@@ -73,7 +93,8 @@ def by_capability(names: Iterable[str]) -> list[str]:
 def listed(names: Sequence[str], most: int = MOST_NAMED) -> str:
     """Return chips joined by commas, the rest counted; parts for data centres come first."""
     order = by_capability(names)
-    rest = f" and {len(order) - most} more" if len(order) > most else ""
+    left = len(order) - most
+    rest = f" and {left} other{'s' if left > 1 else ''}" if left > 0 else ""
     return ", ".join(order[:most]) + rest if order else "none of the table"
 
 
@@ -109,7 +130,12 @@ class Barrier:
     @property
     def limit(self) -> str:
         """The nearest chip and its ceiling in words."""
-        return f"{self.nearest.chip}, {amount(self.nearest.ceiling, self.quantity)}"
+        return f"{self.nearest.chip}, {self.nearest_ceiling}"
+
+    @property
+    def nearest_ceiling(self) -> str:
+        """What the nearest chip can do at most, in words."""
+        return amount(self.nearest.ceiling, self.quantity)
 
 
 def barriers(verdict: Verdict) -> list[Barrier]:
@@ -125,14 +151,52 @@ def barriers(verdict: Verdict) -> list[Barrier]:
     return sorted(out, key=lambda b: (-len(b.chips), b.row, b.quantity))
 
 
-def possible_by_class(verdict: Verdict) -> list[tuple[str, list[str]]]:
-    """Return the chips that remain possible, class by class, likelier classes first, by name."""
+@dataclass(frozen=True)
+class Possible:
+    """The chips of one class that no figure excludes.
+
+    Attributes
+    ----------
+    name : str
+        Of the class, in words.
+    of : int
+        How many chips of the class the table has.
+    named, others : list of str
+        Parts for data centres (where it has none, the most capable), and the rest.
+    """
+
+    name: str
+    of: int
+    named: list[str]
+    others: list[str]
+
+
+def possible_by_class(verdict: Verdict) -> list[Possible]:
+    """Return the chips that remain possible, class by class, likelier classes first."""
     table, found = chips.table(), dict[str, list[str]]()
     for chip in verdict.possible:
         found.setdefault(table[chip].architecture, []).append(chip)
     p = verdict.probabilities
-    order = sorted(found, key=lambda a: (-p.get(a, 0.0), a))
-    return [(name_of(a), by_capability(found[a])) for a in order]
+    out = []
+    for a in sorted(found, key=lambda a: (-p.get(a, 0.0), a)):
+        order = by_capability(found[a])
+        most = min(MOST_NAMED, sum(table[c].datacenter for c in order) or 3)
+        # A single one left to count is as short by its name.
+        most += len(order) == most + 1
+        out.append(Possible(name_of(a), sum(c.architecture == a for c in table.values()), order[:most], order[most:]))
+    return out
+
+
+def classes_out(verdict: Verdict) -> list[str]:
+    """Return the classes of which a figure excludes every chip of the table, in words."""
+    table = chips.table()
+    left, gone = ({table[c].architecture for c in names} for names in (verdict.possible, [e.chip for e in verdict.excluded]))
+    return [name_of(a) for a in chips.ARCHITECTURES if a in gone - left]
+
+
+def decides(verdict: Verdict) -> bool:
+    """Return whether any one figure moves the answer much; if not, all that is left says the same."""
+    return any(abs(e.weight) >= DECIDES for e in verdict.evidence)
 
 
 def rows_in_words(rows: Sequence[int], most: int = 6) -> str:
@@ -180,6 +244,20 @@ def export_status(verdict: Verdict) -> str:
             + f". Rules as of {found['rules_as_of']}; no legal advice; figures prove “above”, never “below”.")  # fmt: skip
 
 
+def export_in_short(verdict: Verdict) -> str:
+    """Return what the figures prove under the export rules and how the likeliest chips stand; "" where neither is known."""
+    found = verdict.export_control
+    likely = (found.get("status") or {}).get("likely") or {}
+    parts = []
+    if found.get("tpp_at_least"):
+        proved = ", ".join(dict.fromkeys(str(line["rule"]) for line in found["lines"] if line["proved"]))
+        parts.append(f"Demonstrated TPP at least {found['tpp_at_least']:,.0f}, which proves {proved or 'no line of the rules'}")
+    if likely:
+        states = "; ".join(f"{state} ({listed(names, 3)})" for state, names in likely.items())
+        parts.append(f"Export status on {found['rules_as_of']}, likely: {states}")
+    return ". ".join([*parts, "Figures prove “above”, never “below”; no legal advice."]) if parts else ""
+
+
 def standing(verdict: Verdict) -> str:
     """Return how what is likely and what is possible stands under the export rules, "" where the verdict doesn't say."""
     told = verdict.export_control.get("status") or {}
@@ -214,7 +292,7 @@ def next_measurements(verdict: Verdict) -> list[dict[str, Any]]:
         parts = [clean(str(found[k]), 80) for k in ("workload", "precision", "phase", "shape") if found.get(k)]
         words = clean(str(found.get("says") or ""), 300) or ", ".join(parts) or "a further figure"
         tool = clean(str(found.get("tool") or ""), 60)
-        apart = " from ".join(map(name_of, map(str, found.get("would_separate") or ())))
+        apart = " from ".join(map(short_of, map(str, found.get("would_separate") or ())))
         bits = found.get("bits")
         out.append({"words": f"{words} ({tool})" if tool and tool not in words else words, "separates": apart,
                     "bits": float(bits) if isinstance(bits, int | float) else None})  # fmt: skip

@@ -1,10 +1,14 @@
-"""The page in headless Chromium, on a telephone's and a desk's width: no error, nothing cut off, every picture drawn."""
+"""The page in headless Chromium, on a telephone's and a desk's width: no error, nothing cut off, every picture drawn, the JSON's figures.
+
+Skips where there is no Chromium.
+"""
 
 import html
 import json
 import re
 import shutil
 import subprocess
+import tempfile
 
 import pytest
 
@@ -31,6 +35,9 @@ for (const frame of document.querySelectorAll("iframe")) {
     overflow: root.scrollWidth - root.clientWidth,
     width: root.clientWidth,
     text: doc.body.innerText,
+    figures: Object.fromEntries([...doc.querySelectorAll("table[class]")].map(t => [t.classList[0],
+      [...t.tBodies[0].rows].map(r => [...r.cells].map(c => c.querySelector("data") ? Number(c.querySelector("data").value) : c.textContent))])),
+    possible: [...doc.querySelectorAll(".possible .chip, .possible ~ details .chip")].map(c => c.textContent),
     beyond: [...doc.body.querySelectorAll("*")].filter(e => !inside(e) && rect(e).right > root.clientWidth + 1).map(e => e.tagName),
     pictures: [...doc.querySelectorAll("svg")].map(s => ({
       name: s.querySelector("title").textContent, width: rect(s).width, height: rect(s).height,
@@ -54,8 +61,10 @@ document.body.append(told);
 
 
 def chromium(folder, *arguments):
-    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--enable-logging=stderr", "--v=0",
-               f"--user-data-dir={folder / 'browser'}", *arguments]  # fmt: skip
+    """Run it once, with a new profile and without its own errands on the network."""
+    quiet = ("quic", "background-networking", "component-update", "sync")
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", *(f"--disable-{part}" for part in quiet),
+               "--hide-scrollbars", "--enable-logging=stderr", "--v=0", f"--user-data-dir={tempfile.mkdtemp(dir=folder)}", *arguments]  # fmt: skip
     return subprocess.run(command, capture_output=True, text=True, timeout=240, check=True)
 
 
@@ -105,6 +114,31 @@ def test_the_answer_stands_on_the_screen(measured, verdicts, case):
         for c, p in verdicts[case].probabilities.items():
             if p >= 0.01:
                 assert f"{words.name_of(c)} {p:.1%}" in text
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("case", CASES)
+def test_the_figures_that_stand_in_the_browser_are_those_of_the_json(measured, verdicts, case, width):
+    told, seen = verdicts[case].to_dict(), measured[0][f"{case}-{width}"]
+    assert {name: p for name, p, _ in seen["figures"]["probabilities"]} == {words.name_of(c): p for c, p in told["probabilities"].items()}
+    inside = {name for name, _, inside in seen["figures"]["probabilities"] if inside == "yes"}
+    assert inside == set(map(words.name_of, told["prediction_set"]))
+    keys = ("chip", "row", "quantity", "achieved", "ceiling", "margin", "tolerance")
+    excluded = [[str(e[k]) if k == "row" else e[k] for k in keys] for e in told["excluded"]]
+    assert seen["figures"].get("excluded", []) == excluded
+    assert seen["figures"].get("evidence", []) == [[str(e["row"]), e["weight"], e["says"]] for e in told["evidence"]]
+    assert sorted(seen["possible"]) == sorted(told["possible"])
+    if told["claim"]:
+        assert f"{told['claim']['chip']}: {told['claim']['result']}." in " ".join(seen["text"].split())
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_page_opened_by_itself_has_no_complaint(measured, verdicts, tmp_path, case):
+    """As a reader opens it: from a file, outside any frame."""
+    (tmp_path / "page.html").write_text(verdicts[case].to_html(), encoding="utf-8")
+    done = chromium(tmp_path, "--virtual-time-budget=5000", "--dump-dom", f"file://{tmp_path / 'page.html'}")
+    assert html.escape(words.headline(verdicts[case]), quote=False) in done.stdout
+    assert re.findall(r".*CONSOLE.*", done.stderr) == []
 
 
 def test_pictures_are_the_same_at_both_widths(measured):

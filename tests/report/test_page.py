@@ -177,7 +177,7 @@ def test_sections_for_chips_twins_and_the_next_measurement(verdicts):
                                                    "would_separate": ["h20", "hopper"], "bits": 0.8}]})()  # fmt: skip
     text = "".join(Reader(page.render([more])).words)
     for said in ("H20-96GB 60%", "A100-SXM4-80GB and A800-SXM4-80GB", "What to measure next",
-                 "gemm, fp8 (kernel) would separate H20 (cut-down Hopper) from Hopper, 0.8 bits expected."):  # fmt: skip
+                 "gemm, fp8 (kernel) would separate H20 from Hopper, 0.8 bits expected."):  # fmt: skip
         assert said in text
 
 

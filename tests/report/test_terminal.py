@@ -1,5 +1,6 @@
 """The report on a terminal: what it says in which order, how wide, and in which letters."""
 
+import dataclasses
 import io
 import re
 import sys
@@ -8,10 +9,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from fingerprint import chips
 from fingerprint.measurements import Ignored
 from fingerprint.report import terminal, words
 
-ORDER = ("Excluded by a figure", "Possible if slowed down", "Likely", "The claim", "What decided it", "What to measure next", "The figures")
+ORDER = ("Excluded by a figure", "Possible if slowed down", "Likely", "Why", "The claim", "What decided it", "What to measure next",
+         "The figures")  # fmt: skip
 
 
 def with_more(verdict, **more):
@@ -29,9 +32,11 @@ def test_parts_stand_in_the_order_in_which_a_reader_asks(verdicts):
     assert told.splitlines()[0] == verdicts["h20"].profile
 
 
-def test_every_case_fits_a_screen(verdicts):
+def test_every_case_fits_a_screen(verdicts, monkeypatch):
+    """About 40 lines on a window of 100 columns, a few more with a claim."""
+    monkeypatch.setenv("COLUMNS", "100")
     for verdict in verdicts.values():
-        assert len(terminal.render(verdict, colour=False).splitlines()) <= 60
+        assert len(terminal.render(verdict, colour=False).splitlines()) <= (48 if verdict.claim else 44)
 
 
 @pytest.mark.parametrize("columns", [40, 58, 80, 120])
@@ -68,6 +73,47 @@ def test_the_likeliest_classes_and_all_of_the_set_have_bars(verdicts):
     told = terminal.render(verdict, colour=False)
     for c in verdict.prediction_set:
         assert re.search(rf"● {re.escape(words.name_of(c))} .*{verdict.probabilities[c]:.1%}", told)
+
+
+def test_a_class_of_the_set_that_is_hardly_probable_is_named_without_a_bar(verdicts):
+    verdict = with_more(verdicts["h20"], probabilities={"h20": 0.9, "ampere": 0.05, "ada": 0.04, "tpu": 0.0001}, prediction_set=("h20", "tpu"))
+    told = terminal.render(verdict, colour=False)
+    assert "● Google TPU <0.1%\n" in told
+
+
+def test_the_shares_of_ceilings_show_why(verdicts, monkeypatch):
+    """An H20's tensor rate fills its own ceiling and a small part of the H100's; a figure above a ceiling is marked."""
+    monkeypatch.setenv("COLUMNS", "100")
+    told = terminal.render(verdicts["h20"], colour=False)
+    share = {name: int(re.search(rf"^  {name} .*?(\d+)%", told, re.MULTILINE)[1]) for name in ("H20-141GB", "H100-SXM")}
+    assert share["H20-141GB"] > 80
+    assert share["H100-SXM"] < 20
+    assert re.search(r"^  H100-SXM .* claimed$", told, re.MULTILINE)
+    assert re.search(r"^  H20-141GB +× 1\d\d%", terminal.render(verdicts["h100"], colour=False), re.MULTILINE)
+    assert "\nWhy" not in terminal.render(verdicts["insufficient"], colour=False)
+    assert "\nWhy" not in terminal.render(dataclasses.replace(verdicts["h20"], figures=None), colour=False)
+
+
+def test_long_lists_begin_with_parts_for_data_centres_and_count_the_rest(verdicts):
+    table = chips.table()
+    for verdict in verdicts.values():
+        named, _, rest = words.listed(verdict.possible).partition(" and ")
+        centre = sum(table[c].datacenter for c in verdict.possible)
+        assert sum(table[c].datacenter for c in named.split(", ")) == min(centre, words.MOST_NAMED)
+        assert len(named.split(", ")) + int(rest.split()[0] if rest else 0) == len(verdict.possible)
+        by_class = words.possible_by_class(verdict)
+        assert sorted(c for p in by_class for c in (*p.named, *p.others)) == sorted(verdict.possible)
+        assert all(len(p.named) <= words.MOST_NAMED + 1 for p in by_class)
+        assert not [c for p in by_class for c in p.others if table[c].datacenter and len(p.named) < words.MOST_NAMED]
+
+
+def test_a_class_is_out_once_every_chip_of_it_is(verdicts):
+    table = chips.table()
+    for verdict in verdicts.values():
+        out = words.classes_out(verdict)
+        assert all(words.name_of(table[c].architecture) not in out for c in verdict.possible)
+        assert all(words.name_of(table[e.chip].architecture) in out or
+                   any(table[c].architecture == table[e.chip].architecture for c in verdict.possible) for e in verdict.excluded)  # fmt: skip
 
 
 def test_chips_twins_and_the_next_measurement_appear_once_the_verdict_has_them(verdicts):
