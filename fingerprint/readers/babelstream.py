@@ -13,7 +13,8 @@ from typing import TextIO
 
 from fingerprint.errors import FormatError
 from fingerprint.measurements import Measurements
-from fingerprint.readers.printed import Gathered, lines, number, plain
+from fingerprint.readers.figures import Figures, device_names
+from fingerprint.readers.printed import clean, lines, number
 
 NAME = "babelstream"
 TITLE = "BabelStream output: text, or CSV (--csv)"
@@ -53,7 +54,7 @@ class _Run:
 
 def sniff(head: str) -> float:
     """Return how sure this is BabelStream: its table's header, or its CSV's."""
-    text = plain(head)
+    text = clean(head)
     if _CSV.search(text):
         return 1.0
     if _HEADER.search(text):
@@ -73,15 +74,15 @@ def read(text: TextIO, name: str) -> Measurements:
     InputError
         For one whose table is cut off before its first row.
     """
-    found, run, known = Gathered(name), _Run(), False
+    found, run, known = Figures(name), _Run(), False
     for row, line in lines(text):
         known = _row(found, run, row, line) or known
     if not known:
         raise FormatError("holds no table of BabelStream (Function, MBytes/sec, Min ...)", name)
-    return found.measurements("is BabelStream output without a bandwidth; give the whole output")
+    return found.table("is BabelStream output without a bandwidth; give the whole output")
 
 
-def _row(found: Gathered, run: _Run, row: int, line: str) -> bool:
+def _row(found: Figures, run: _Run, row: int, line: str) -> bool:
     """Take one line; return whether it shows that this is BabelStream."""
     words = line.split()
     if not words:
@@ -116,7 +117,7 @@ def _row(found: Gathered, run: _Run, row: int, line: str) -> bool:
     return False
 
 
-def _csv_row(found: Gathered, run: _Run, row: int, line: str) -> None:
+def _csv_row(found: Figures, run: _Run, row: int, line: str) -> None:
     named = dict(zip(run.columns, (word.strip() for word in line.split(run.separator)), strict=False))
     rate = next((c for c in run.columns if c.endswith("bytes_per_sec")), "")
     kernel = named.get("function", "")
@@ -128,10 +129,10 @@ def _csv_row(found: Gathered, run: _Run, row: int, line: str) -> None:
     _add(found, run, row, kernel, named[rate], unit, "max" if rate.startswith("max") else "mean")
 
 
-def _add(found: Gathered, run: _Run, row: int, kernel: str, value: str, unit: str, statistic: str) -> None:
+def _add(found: Figures, run: _Run, row: int, kernel: str, value: str, unit: str, statistic: str) -> None:
     if run.device.lower().startswith("host device"):
         found.ignore(row, "ran on the host's processor")
         return
     workload, arrays = KERNELS[kernel]
-    found.add(row, "bandwidth", value, unit, found.hardware(run.device), tool="stream", phase="kernel", workload=workload,
+    found.add(row, "bandwidth", value, unit, device_names(run.device), tool="stream", phase="kernel", workload=workload,
               precision=run.precision, accelerators=1, working_set_bytes=arrays * run.array, statistic=statistic)  # fmt: skip

@@ -13,8 +13,9 @@ from typing import TextIO
 
 from fingerprint.errors import FormatError
 from fingerprint.measurements import Measurements
+from fingerprint.readers.figures import Figures
 from fingerprint.readers.power_samples import PowerSamples
-from fingerprint.readers.printed import Gathered, lines, number, plain
+from fingerprint.readers.printed import clean, lines, number
 
 NAME = "dcgm"
 TITLE = "DCGM exporter metrics (Prometheus text), or dcgmi dmon"
@@ -42,7 +43,7 @@ _ROW = re.compile(r"^(?:[\d.:/T -]+\s)?\s*GPU (\d+)\s+(.*)$")
 
 def sniff(head: str) -> float:
     """Return how sure this is DCGM's: a metric line, or the header of dmon."""
-    text = plain(head)
+    text = clean(head)
     if re.search(r"^[ \t]{0,40}DCGM_FI_\w+\s*\{", text, re.MULTILINE):
         return 1.0
     if re.search(r"^(?:\S{1,40} )?[ \t]{0,40}#[ \t]{0,40}Entity\s+[A-Z]", text, re.MULTILINE):
@@ -60,7 +61,7 @@ def read(text: TextIO, name: str) -> Measurements:
     InputError
         For one without power, utilisation or memory in use.
     """
-    found = Gathered(name)
+    found = Figures(name)
     samples = PowerSamples(found)
     pending: dict[tuple[str, str], tuple[int, dict[str, float]]] = {}
     header: list[str] = []
@@ -81,11 +82,11 @@ def read(text: TextIO, name: str) -> Measurements:
     if not known:
         raise FormatError("holds nothing of DCGM (DCGM_FI_...{...} value, or #Entity ...)", name)
     samples.close()
-    return found.measurements("holds no power, utilisation or memory in use of DCGM; clocks and temperatures say nothing")
+    return found.table("holds no power, utilisation or memory in use of DCGM; clocks and temperatures say nothing")
 
 
 def _metric(
-    found: Gathered,
+    found: Figures,
     samples: PowerSamples,
     pending: dict[tuple[str, str], tuple[int, dict[str, float]]],
     row: int,

@@ -17,7 +17,8 @@ from typing import Any, TextIO
 from fingerprint.errors import FormatError
 from fingerprint.measurements import Measurements
 from fingerprint.readers import uncounted
-from fingerprint.readers.printed import Gathered, lines, number, plain
+from fingerprint.readers.figures import Figures
+from fingerprint.readers.printed import clean, lines, number
 
 NAME = "deepseek-kernels"
 TITLE = "DeepGEMM, DeepEP and FlashMLA: what their tests print"
@@ -43,7 +44,7 @@ _RUNNING = re.compile(r"Running on \w*TestParam\w*\((.*)\)")
 
 def sniff(head: str) -> float:
     """Return how sure this is one of the libraries' prints."""
-    text = plain(head)
+    text = clean(head)
     if re.search(r"^ ?> ?Perf(?:ormance)? ?\([^)\n]{0,400}\bn ?= *\d+, k ?= *\d+", text, re.MULTILINE):
         return 1.0
     if re.search(r"^\[tuning\] (?:Best |SMs \d+, NVL chunk )|^\[rank \d+\] Dispatch bandwidth: ", text, re.MULTILINE):
@@ -65,7 +66,7 @@ def read(text: TextIO, name: str) -> Measurements:
     InputError
         For one whose lines hold no figure.
     """
-    found = Gathered(name)
+    found = Figures(name)
     state: dict[str, Any] = {"config": {}, "mla": {}, "sparse": None, "ranks": {}}
     known = False
     for row, line in lines(text):
@@ -73,10 +74,10 @@ def read(text: TextIO, name: str) -> Measurements:
     _ranks(found, state["ranks"], state["config"])
     if not known:
         raise FormatError("holds no line of DeepGEMM's, DeepEP's or FlashMLA's tests", name)
-    return found.measurements("is a kernel library's print without a figure")
+    return found.table("is a kernel library's print without a figure")
 
 
-def _line(found: Gathered, row: int, line: str, state: dict[str, Any]) -> bool:
+def _line(found: Figures, row: int, line: str, state: dict[str, Any]) -> bool:
     if gemm := _GEMM.match(line):
         _gemm(found, row, gemm["shape"], gemm["rest"])
     elif config := _CONFIG.search(line):
@@ -111,7 +112,7 @@ def _line(found: Gathered, row: int, line: str, state: dict[str, Any]) -> bool:
     return True
 
 
-def _gemm(found: Gathered, row: int, shape: str, rest: str) -> None:
+def _gemm(found: Figures, row: int, shape: str, rest: str) -> None:
     size = {key.lower(): number(value) for key, value in _VALUE.findall(shape)}
     # DeepGEMM's first version multiplied in FP8 only; later ones name their scales (1D1D, 1D2D) for FP8 and none for BF16.
     precision = "fp8" if "throughput" in rest or re.search(r"1D[12]D", shape) else "bf16"
@@ -133,7 +134,7 @@ def _gemm(found: Gathered, row: int, shape: str, rest: str) -> None:
         found.ignore(row, "the line is cut off before its rate")
 
 
-def _attention(found: Gathered, row: int, shape: Mapping[str, Any], rate: str, width: str) -> None:
+def _attention(found: Figures, row: int, shape: Mapping[str, Any], rate: str, width: str) -> None:
     setting: dict[str, Any] = {"tool": "kernel", "phase": "kernel", "workload": "attention-decode", "precision": "bf16", "accelerators": 1,
                "scope": "accelerator", **shape}  # fmt: skip
     found.add(row, "compute_rate", rate, "TFLOP/s", **setting)
@@ -141,13 +142,13 @@ def _attention(found: Gathered, row: int, shape: Mapping[str, Any], rate: str, w
 
 
 def _exchange(
-    found: Gathered, row: int, workload: str, value: object, precision: str, ranks: int, config: Mapping[str, Any]
+    found: Figures, row: int, workload: str, value: object, precision: str, ranks: int, config: Mapping[str, Any]
 ) -> None:
     found.add(row, "bandwidth", value, "GB/s", tool="collective", phase="kernel", workload=workload, precision=precision,
               accelerators=ranks, scope="accelerator", **config)  # fmt: skip
 
 
-def _ranks(found: Gathered, ranks: Mapping[int, tuple[int, float, float]], config: Mapping[str, str]) -> None:
+def _ranks(found: Figures, ranks: Mapping[int, tuple[int, float, float]], config: Mapping[str, str]) -> None:
     """Add the median over ranks of the low-latency exchange: dispatch in FP8, combine in BF16, as the test has them."""
     if not ranks:
         return

@@ -20,7 +20,8 @@ from fingerprint.errors import FormatError, InputError
 from fingerprint.measurements import Measurements
 from fingerprint.readers import checkpoints, uncounted
 from fingerprint.readers.figures import Figures, device_names, plain
-from fingerprint.readers.json_text import documents, find, part, uncoloured
+from fingerprint.readers.json_text import documents, find, part
+from fingerprint.readers.printed import clean
 
 NAME = "genai-perf"
 TITLE = "genai-perf or AIPerf: summary as JSON or CSV, or AIPerf's records of single requests as JSON Lines"
@@ -84,7 +85,7 @@ def read(text: TextIO, name: str) -> Measurements:
     InputError
         For JSON cut short, a figure that is no number or negative, or no figure at all.
     """
-    figures = Figures(name)
+    figures = Figures(name, strict=True)
     first = text.readline()
     if '"benchmark_phase"' in first:
         _records(_chain(first, text), figures)
@@ -122,7 +123,7 @@ def _summary(run: Mapping[str, Any], line: int, figures: Figures) -> None:
     if run.get("was_cancelled") is True or run.get("is_complete") is False:
         figures.note("the run was cancelled or is not complete")
     gpus = list(_gpus(run))
-    setting = _setting(config, figures) | {"hardware": device_names(name for name, _ in gpus)}
+    setting = _setting(config, figures) | {"hardware": device_names(*(name for name, _ in gpus))}
     for metric, column in _LENGTHS.items():
         setting[column] = plain(part(run, metric).get("avg"))
     rate, latency = part(run, "request_throughput"), part(run, "request_latency")
@@ -162,7 +163,7 @@ def _metric(metric: str, cells: Mapping[str, Any], line: int, setting: Mapping[s
         if cell in cells and not (rate and cell != "avg"):
             word = "" if rate else statistic
             key = f"{metric}.{cell}"
-            figures.add(line, quantity, str(unit), cells[cell], key=key, statistic=word, scope="system", **setting)
+            figures.add(line, quantity, cells[cell], str(unit), key=key, statistic=word, scope="system", **setting)
 
 
 def _gpus(run: Mapping[str, Any]) -> Iterator[tuple[object, dict[str, Mapping[str, Any]]]]:
@@ -200,7 +201,7 @@ def _telemetry(
             cells = part(gpu, metric)
             unit = cells.get("unit") if isinstance(cells.get("unit"), str) and cells.get("unit") else usual
             word = {"avg": "mean"}.get(statistic, statistic)
-            figures.add(line, quantity, str(unit), cells.get(statistic), key=f"{metric}.{statistic}", statistic=word,
+            figures.add(line, quantity, cells.get(statistic), str(unit), key=f"{metric}.{statistic}", statistic=word,
                         scope="accelerator", **setting)  # fmt: skip
 
 
@@ -213,7 +214,7 @@ def _tables(lines: Iterator[str], figures: Figures) -> None:
     gpus: dict[str, Any] = {}
     header: list[str] = []
     try:
-        for cells in csv.reader(uncoloured(line).replace("\0", "") for line in lines):
+        for cells in csv.reader(clean(line).replace("\0", "") for line in lines):
             if "Metric" in cells:
                 header = cells
                 continue

@@ -14,7 +14,8 @@ from typing import Any, TextIO
 
 from fingerprint.errors import FormatError
 from fingerprint.measurements import Measurements
-from fingerprint.readers.printed import Gathered, lines, number, plain
+from fingerprint.readers.figures import Figures
+from fingerprint.readers.printed import clean, lines, number
 
 NAME = "gpu-benches"
 TITLE = "gpu-benches output: gpu-stream, gpu-l2-cache, gpu-cache, gpu-latency, gpu-roofline"
@@ -42,7 +43,7 @@ _ROOF = re.compile(
 
 def sniff(head: str) -> float:
     """Return how sure this is one of the sweeps: a header, or at least four rows of its own kind."""
-    text = plain(head).splitlines()
+    text = clean(head).splitlines()
     if any(_STREAM_HEAD.match(line) or _CACHE_HEAD.match(line) for line in text):
         return 1.0
     if sum(bool(_ROOF.match(line)) for line in text) >= 2:
@@ -61,7 +62,7 @@ def read(text: TextIO, name: str) -> Measurements:
     InputError
         For one whose rows hold no figure.
     """
-    found = Gathered(name)
+    found = Figures(name)
     columns: tuple[str, ...] = ()
     fixed = False
     streams: list[tuple[int, float, tuple[str, ...], str, bool]] = []
@@ -79,10 +80,10 @@ def read(text: TextIO, name: str) -> Measurements:
     _streams(found, streams)
     if not rows:
         raise FormatError("holds no table of gpu-benches (gpu-stream, gpu-l2-cache, gpu-cache, gpu-latency ...)", name)
-    return found.measurements("is gpu-benches output without a figure; give the whole output")
+    return found.table("is gpu-benches output without a figure; give the whole output")
 
 
-def _streams(found: Gathered, points: list[tuple[int, float, tuple[str, ...], str, bool]]) -> None:
+def _streams(found: Figures, points: list[tuple[int, float, tuple[str, ...], str, bool]]) -> None:
     largest = max((threads for _, threads, *_ in points), default=0.0)
     for row, threads, columns, values, fixed in points:
         if threads < largest / 2:
@@ -97,21 +98,21 @@ def _streams(found: Gathered, points: list[tuple[int, float, tuple[str, ...], st
                           accelerators=1, working_set_bytes=arrays * _ARRAY if fixed else "")  # fmt: skip
 
 
-def _cache(found: Gathered, row: int, line: str) -> None:
+def _cache(found: Figures, row: int, line: str) -> None:
     point = _CACHE.match(line)
     assert point is not None
     found.add(row, "bandwidth", point[4], "GB/s", tool="stream", phase="kernel", workload="cache-read", precision="fp64",
               accelerators=1, working_set_bytes=1024.0 * number(point[2] or point[1]))  # fmt: skip
 
 
-def _chase(found: Gathered, row: int, line: str) -> None:
+def _chase(found: Figures, row: int, line: str) -> None:
     point = _CHASE.match(line)
     assert point is not None
     found.add(row, "cycles", point[2], "cycles", tool="microbenchmark", phase="kernel", workload="pointer-chase",
               accelerators=1, working_set_bytes=1024.0 * number(point[1]))  # fmt: skip
 
 
-def _roof(found: Gathered, row: int, line: str) -> None:
+def _roof(found: Figures, row: int, line: str) -> None:
     point = _ROOF.match(line)
     assert point is not None
     setting: dict[str, Any] = {"tool": "microbenchmark", "phase": "kernel", "workload": "vector", "precision": "fp32", "accelerators": 1}
@@ -127,6 +128,6 @@ def _roof(found: Gathered, row: int, line: str) -> None:
         found.add(row, "power", point[4], "W", **setting, scope="accelerator")
 
 
-_ROWS: tuple[tuple[re.Pattern[str], Callable[[Gathered, int, str], None]], ...] = (
+_ROWS: tuple[tuple[re.Pattern[str], Callable[[Figures, int, str], None]], ...] = (
     (_CACHE, _cache), (_ROOF, _roof), (_CHASE, _chase),
 )  # fmt: skip

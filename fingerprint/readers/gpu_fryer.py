@@ -13,7 +13,8 @@ from typing import Any, TextIO
 
 from fingerprint.errors import FormatError
 from fingerprint.measurements import Measurements
-from fingerprint.readers.printed import Gathered, lines, plain
+from fingerprint.readers.figures import Figures, device_names
+from fingerprint.readers.printed import clean, lines
 
 NAME = "gpu-fryer"
 TITLE = "gpu-fryer output: text, or JSON Lines (--json)"
@@ -30,7 +31,7 @@ _WORDS = {"fp32": "tf32", "bf16": "bf16", "fp8": "fp8", "fp16": "fp16"}
 
 def sniff(head: str) -> float:
     """Return how sure this is gpu-fryer: a result line, a detected GPU, or one of its tagged objects."""
-    text = plain(head)
+    text = clean(head)
     if re.search(r'^[ \t]{0,40}\{"type"\s*:\s*"(?:detected_gpus|feature_detection)"|^[ \t]{0,40}\{.*"burn_result"', text, re.MULTILINE):
         return 1.0
     if re.search(r"^Detected GPU #\d+: ", text, re.MULTILINE) and "precision(s):" in text:
@@ -48,7 +49,7 @@ def read(text: TextIO, name: str) -> Measurements:
     InputError
         For a run that was ended before its results.
     """
-    found = Gathered(name)
+    found = Figures(name)
     precisions: list[str] = []
     names: dict[int, str] = {}
     known = False
@@ -64,10 +65,10 @@ def read(text: TextIO, name: str) -> Measurements:
             _add(found, row, result[2], "GFLOP/s", precisions, names.get(int(result[1][:6]), ""))
     if not known:
         raise FormatError("holds nothing of gpu-fryer (Detected GPU #0 ..., GPU #0: ... Gflops/s)", name)
-    return found.measurements("is gpu-fryer output without results: the run was ended early")
+    return found.table("is gpu-fryer output without results: the run was ended early")
 
 
-def _json(found: Gathered, row: int, line: str, precisions: list[str], names: dict[int, str]) -> bool:
+def _json(found: Figures, row: int, line: str, precisions: list[str], names: dict[int, str]) -> bool:
     try:
         entry: Any = json.loads(line)
     except (ValueError, RecursionError):
@@ -92,11 +93,11 @@ def _objects(value: Any) -> list[Mapping[str, Any]]:
     return [entry for entry in value if isinstance(entry, Mapping)] if isinstance(value, list) else []
 
 
-def _add(found: Gathered, row: int, value: object, unit: str, precisions: list[str], label: str) -> None:
+def _add(found: Figures, row: int, value: object, unit: str, precisions: list[str], label: str) -> None:
     if len(precisions) > 1:
         found.ignore(row, f"ran {' and '.join(precisions)} at once: a rate of neither")
         return
     if not precisions:
         found.note("does not say its precision")
-    found.add(row, "compute_rate", value, unit, found.hardware(label), tool="kernel", phase="kernel", workload="gemm", statistic="mean",
+    found.add(row, "compute_rate", value, unit, device_names(label), tool="kernel", phase="kernel", workload="gemm", statistic="mean",
               precision=precisions[0] if precisions else "", accelerators=1, scope="accelerator", m=SIZE, n=SIZE, k=SIZE)  # fmt: skip

@@ -58,7 +58,7 @@ def read(text: TextIO, name: str) -> Measurements:
         For JSON cut short, a figure that is no number or negative, or no figure at all.
     """
     found, _ = documents(text.read(), name, _WANTED, _without_texts)
-    figures = Figures(name)
+    figures = Figures(name, strict=True)
     number = 0
     for _, report in found:
         benchmarks = report.get("benchmarks") if isinstance(report, dict) else None
@@ -103,7 +103,7 @@ def _benchmark(benchmark: Mapping[str, Any], report: Mapping[str, Any], number: 
             told |= {"median": summary.get("median"), "p90": percentiles.get("p90"), "p99": percentiles.get("p99")}
         for statistic, value in told.items():
             word = "" if "/" in unit else statistic
-            figures.add(number, quantity, unit, value, key=f"{metric}.{statistic}", statistic=word, **setting)
+            figures.add(number, quantity, value, unit, key=f"{metric}.{statistic}", statistic=word, **setting)
 
 
 def _successful(metrics: Mapping[str, Any], metric: str) -> dict[str, Any]:

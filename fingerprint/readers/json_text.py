@@ -8,9 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fingerprint.errors import FormatError, InputError
-
-#: Colours and cursor movements of a terminal. Inside JSON the escape character would itself be escaped.
-_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+from fingerprint.readers.printed import clean
 
 #: Where an object or an array of objects may begin; "[INFO]" and "{'a': 1}" may not.
 _START = re.compile(r'\{\s*(?="[^"\n]*"\s*:|\}|$)|\[\s*(?=[{\[])')
@@ -22,16 +20,6 @@ _MOST_FAILURES = 1000
 _NOISE = 400
 
 Hook = Callable[[list[tuple[str, Any]]], Any]
-
-
-def uncoloured(text: str) -> str:
-    """Return text without a terminal's colours and cursor movements."""
-    return _ESCAPES.sub("", text) if "\x1b" in text else text
-
-
-def states(line: str, longest: int) -> list[str]:
-    """Return what a terminal showed one after the other in a line of a log: colours gone, cut at carriage returns."""
-    return uncoloured(line[:longest]).replace("\r", "\n").split("\n")
 
 
 def documents(text: str, name: str, wanted: str, hook: Hook | None = None) -> tuple[list[tuple[int, Any]], int]:
@@ -56,7 +44,7 @@ def documents(text: str, name: str, wanted: str, hook: Hook | None = None) -> tu
         If there is none, or it is nested too deeply or holds a number too long to be one.
     """
     decoder = json.JSONDecoder(object_pairs_hook=hook)
-    text = uncoloured(text).lstrip("\ufeff")
+    text = clean(text)
     end = len(text.rstrip())
     found: list[tuple[int, Any]] = []
     line, counted, at, failures, cut = 1, 0, 0, 0, 0
@@ -71,9 +59,9 @@ def documents(text: str, name: str, wanted: str, hook: Hook | None = None) -> tu
             if error.pos >= end or "Unterminated" in error.msg:
                 cut = line
                 break
-            if error.pos - begin > _NOISE:
+            if error.pos - begin > _NOISE or not text[:begin].strip():
                 # No stray brace of a log but a document with damage: what is left of it would be half the truth.
-                raise FormatError(f"is broken JSON ({error.msg}, line {error.lineno})", name) from error
+                raise FormatError(f"is broken JSON ({error.msg}, line {error.lineno}); save or copy the whole file again", name) from error
         except (RecursionError, ValueError) as error:
             raise FormatError(f"is JSON nested too deeply, or with too long a number; give {wanted}", f"{name}, line {line}") from error  # fmt: skip
         else:

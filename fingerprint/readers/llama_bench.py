@@ -17,7 +17,8 @@ from fingerprint.errors import FormatError
 from fingerprint.measurements import Measurements
 from fingerprint.readers import uncounted
 from fingerprint.readers.figures import Figures, device_names, plain
-from fingerprint.readers.json_text import documents, states
+from fingerprint.readers.json_text import documents
+from fingerprint.readers.printed import states
 
 NAME = "llama-bench"
 TITLE = "llama.cpp llama-bench: Markdown tables (with the log around them), JSON, JSON Lines or CSV"
@@ -89,7 +90,7 @@ def read(text: TextIO, name: str) -> Measurements:
     InputError
         For JSON cut short, a rate that is no number or negative, or no usable row at all.
     """
-    figures = Figures(name)
+    figures = Figures(name, strict=True)
     head = (text.peek_text(65_536) if hasattr(text, "peek_text") else "") or ""
     seen = False
     if not head:  # a plain stream: small
@@ -145,7 +146,7 @@ def _record(record: Mapping[str, Any], row: int, figures: Figures) -> None:
         backend=str(record.get("backends") or record.get("backend") or ""), layers=record.get("n_gpu_layers"),
         prompt=plain(record.get("n_prompt")), generated=plain(record.get("n_gen")), depth=plain(record.get("n_depth")),
         cache=record.get("type_k"), rate=record.get("avg_ts"),
-        count=1.0 if record.get("split_mode") == "none" else count, hardware=device_names(devices),
+        count=1.0 if record.get("split_mode") == "none" else count, hardware=device_names(*devices),
     )  # fmt: skip
 
 
@@ -183,7 +184,7 @@ def _markdown(lines: Iterable[str], figures: Figures) -> bool:
             elif header and len(cells) == len(header) and not set(shown) <= set("|-: \t"):
                 seen = True
                 row = dict(zip(header, cells, strict=True))
-                _table_row(row, number, figures, model, float(found or len(devices)), device_names(devices.values()))
+                _table_row(row, number, figures, model, float(found or len(devices)), device_names(*devices.values()))
     return seen
 
 
@@ -248,13 +249,13 @@ def _row(
         setting |= {"active_parameters": parameters, "total_parameters": parameters}
     key = "t/s"
     if prompt and generated:
-        figures.add(row, "total_throughput", "token/s", rate, key=key, phase="offline",
+        figures.add(row, "total_throughput", rate, "token/s", key=key, phase="offline",
                     input_tokens=prompt + (depth or 0.0), output_tokens=generated, **setting)  # fmt: skip
     elif generated:
-        figures.add(row, "output_throughput", "token/s", rate, key=key, phase="decode", input_tokens=depth,
+        figures.add(row, "output_throughput", rate, "token/s", key=key, phase="decode", input_tokens=depth,
                     output_tokens=generated, **setting)  # fmt: skip
     elif prompt:
-        figures.add(row, "input_throughput", "token/s", rate, key=key, phase="prefill", input_tokens=prompt,
+        figures.add(row, "input_throughput", rate, "token/s", key=key, phase="prefill", input_tokens=prompt,
                     context_tokens=prompt + depth if depth else None, **setting)  # fmt: skip
 
 

@@ -12,7 +12,8 @@ from typing import TextIO
 
 from fingerprint.errors import FormatError
 from fingerprint.measurements import Measurements
-from fingerprint.readers.printed import Gathered, lines, plain
+from fingerprint.readers.figures import Figures, device_names
+from fingerprint.readers.printed import clean, lines
 from fingerprint.units import canonical_precision
 
 NAME = "mamf-finder"
@@ -36,7 +37,7 @@ _OUTCOMES = re.compile(r"^Tried\s+\d+ shapes => the best outcomes were:", re.MUL
 
 def sniff(head: str) -> float:
     """Return how sure this is mamf-finder: its closing lines, or its rows."""
-    text = plain(head)
+    text = clean(head)
     if _OUTCOMES.search(text) or re.search(r"\(mean\)\s+[\d.]+\(median\)\s+[\d.]+\(max\) @ \d+x\d+x\d+", text):
         return 1.0
     if any(_TABLE.match(line) or _HEADLINE.match(line) for line in text.splitlines()):
@@ -54,7 +55,7 @@ def read(text: TextIO, name: str) -> Measurements:
     InputError
         For one without a rate.
     """
-    found = Gathered(name)
+    found = Figures(name)
     precision, label, table, known, shapes = "", "", False, False, 0
     for row, line in lines(text):
         if dtype := _DTYPE.match(line):
@@ -81,7 +82,7 @@ def read(text: TextIO, name: str) -> Measurements:
             known = True
             _add(found, row, headline[2], headline.groups()[2:5], precision, label, "max" if headline[1] == "MAMF" else "mean")
             if headline[1] == "MSMF" and headline[6]:
-                found.add(row, "power", headline[6], "W", found.hardware(label), tool="kernel", phase="load", workload="gemm",
+                found.add(row, "power", headline[6], "W", device_names(label), tool="kernel", phase="load", workload="gemm",
                           precision=precision, statistic="mean", scope="accelerator", accelerators=1)  # fmt: skip
     if shapes > MOST_SHAPES:
         found.note(f"{shapes - MOST_SHAPES} shapes beyond the first {MOST_SHAPES} are not taken one by one")
@@ -89,12 +90,12 @@ def read(text: TextIO, name: str) -> Measurements:
         raise FormatError("holds nothing of mamf-finder (x(mean) x(median) x(max) @ MxNxK)", name)
     if not precision:
         found.note("does not say its number format")
-    return found.measurements("is mamf-finder output without a rate: the run was ended early")
+    return found.table("is mamf-finder output without a rate: the run was ended early")
 
 
 def _add(
-    found: Gathered, row: int, value: str, size: tuple[str, ...], precision: str, label: str, statistic: str
+    found: Figures, row: int, value: str, size: tuple[str, ...], precision: str, label: str, statistic: str
 ) -> None:
     m, n, k = size
-    found.add(row, "compute_rate", value, "TFLOP/s", found.hardware(label), tool="kernel", phase="kernel", workload="gemm", precision=precision,
+    found.add(row, "compute_rate", value, "TFLOP/s", device_names(label), tool="kernel", phase="kernel", workload="gemm", precision=precision,
               statistic=statistic, scope="accelerator", accelerators=1, m=m, n=n, k=k)  # fmt: skip

@@ -13,7 +13,8 @@ from typing import Any, TextIO
 
 from fingerprint.errors import FormatError
 from fingerprint.measurements import Measurements
-from fingerprint.readers.printed import Gathered, lines, number, plain
+from fingerprint.readers.figures import Figures, device_names
+from fingerprint.readers.printed import clean, lines, number
 
 NAME = "mixbench"
 TITLE = "mixbench output: text with its CSV block, or the block alone"
@@ -49,7 +50,7 @@ class _Table:
 
 def sniff(head: str) -> float:
     """Return how sure this is mixbench: its two header rows."""
-    text = plain(head)
+    text = clean(head)
     if _GROUPS.search(text) and _COLUMNS.search(text):
         return 1.0
     return 0.7 if re.search(r"^mixbench\b.*\(", text, re.MULTILINE) else 0.0
@@ -65,7 +66,7 @@ def read(text: TextIO, name: str) -> Measurements:
     InputError
         For one whose table is cut off before its first row.
     """
-    found, table, known = Gathered(name), _Table(), False
+    found, table, known = Figures(name), _Table(), False
     for row, line in lines(text):
         if device := _DEVICE.match(line):
             _close(found, table)
@@ -81,7 +82,7 @@ def read(text: TextIO, name: str) -> Measurements:
     _close(found, table)
     if not known:
         raise FormatError("holds no table of mixbench (Experiment ID, Single Precision ops ...)", name)
-    return found.measurements("is mixbench output without a row of its table; give the whole output")
+    return found.table("is mixbench output without a row of its table; give the whole output")
 
 
 def _take(table: _Table, row: int, words: list[str]) -> None:
@@ -98,8 +99,8 @@ def _take(table: _Table, row: int, words: list[str]) -> None:
                 best[group] = (value, row)
 
 
-def _close(found: Gathered, table: _Table) -> None:
-    hardware = found.hardware(table.device)
+def _close(found: Figures, table: _Table) -> None:
+    hardware = device_names(table.device)
     for group in table.groups:
         precision, share = GROUPS.get(group, ("", 0.5))
         if not precision:

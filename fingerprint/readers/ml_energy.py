@@ -15,7 +15,9 @@ from typing import Any, TextIO
 from fingerprint import workloads
 from fingerprint.errors import FormatError
 from fingerprint.measurements import Measurements
-from fingerprint.readers.printed import Gathered, documents, number, plain
+from fingerprint.readers.figures import Figures, device_names
+from fingerprint.readers.json_text import documents
+from fingerprint.readers.printed import clean, number
 from fingerprint.units import canonical_precision
 
 NAME = "ml-energy"
@@ -56,7 +58,7 @@ _TELLING = re.compile(
 
 def sniff(head: str) -> float:
     """Return how sure this is ML.ENERGY's: a key of its energy figures."""
-    text = plain(head).lstrip()
+    text = clean(head).lstrip()
     return 1.0 if text.startswith(("{", "[")) and _TELLING.search(text) else 0.0
 
 
@@ -70,16 +72,20 @@ def read(text: TextIO, name: str) -> Measurements:
     InputError
         For configurations without a figure.
     """
-    found = Gathered(name)
+    found = Figures(name)
     known = False
     row = 0
-    for _, document in documents(plain(text.read()), name, lambda d: isinstance(d, dict | list), DROPPED):
+    for _, document in documents(text.read(), name, "ML.ENERGY's JSON", _without_texts)[0]:
         for configuration in _configurations(document):
             row += 1
             known = _configuration(found, row, configuration) or known
     if not known:
         raise FormatError("holds no configuration of ML.ENERGY (energy_per_token_joules, Energy/req (J) ...)", name)
-    return found.measurements("is ML.ENERGY data without a figure above zero")
+    return found.table("is ML.ENERGY data without a figure above zero")
+
+
+def _without_texts(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {key: value for key, value in pairs if key not in DROPPED}
 
 
 def _configurations(document: Any) -> list[Mapping[str, Any]]:
@@ -87,11 +93,11 @@ def _configurations(document: Any) -> list[Mapping[str, Any]]:
     return [entry for entry in entries if isinstance(entry, Mapping)] if isinstance(entries, list) else []
 
 
-def _configuration(found: Gathered, row: int, entry: Mapping[str, Any]) -> bool:
+def _configuration(found: Figures, row: int, entry: Mapping[str, Any]) -> bool:
     figures = {key: value for key, value in entry.items() if key in FIGURES and not math.isnan(number(value))}
     if not figures or not any(_TELLING.match(f'"{key}":') for key in entry):
         return False
-    hardware = found.hardware(*(str(entry[k]) for k in ("gpu_model", "GPU") if isinstance(entry.get(k), str)))
+    hardware = device_names(*(str(entry[k]) for k in ("gpu_model", "GPU") if isinstance(entry.get(k), str)))
     setting = _setting(found, entry)
     for key, value in figures.items():
         quantity, unit, statistic, scope = FIGURES[key]
@@ -102,7 +108,7 @@ def _configuration(found: Gathered, row: int, entry: Mapping[str, Any]) -> bool:
     return True
 
 
-def _setting(found: Gathered, entry: Mapping[str, Any]) -> dict[str, Any]:
+def _setting(found: Figures, entry: Mapping[str, Any]) -> dict[str, Any]:
     model = str(entry.get("model_id") or entry.get("Model") or "")
     known = workloads.resolve(model) if model else ""
     if known is None:

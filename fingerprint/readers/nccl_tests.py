@@ -20,6 +20,7 @@ from typing import Any, TextIO
 from fingerprint.errors import FormatError, InputError
 from fingerprint.measurements import Ignored, Measurements, from_columns
 from fingerprint.readers import uncounted
+from fingerprint.readers.printed import clean
 
 NAME = "nccl-tests"
 TITLE = "nccl-tests / rccl-tests output: text, a README holding it, or JSON (-J)"
@@ -44,7 +45,6 @@ _LARGEST = 50_000_000
 #: Most ranks that the ratio of two printed bandwidths can tell: beyond it the printed digits are too coarse.
 _MOST_RANKS_BY_RATIO = 64
 
-_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07\x1b\n]{0,400}\x07")
 _PROGRAM = re.compile(rf"(?<![a-z_])({'|'.join(WORKLOADS)})_perf")
 _RANK = re.compile(r"\bRank\s+(\d{1,6})\b")
 _DEVICE = re.compile(
@@ -94,7 +94,7 @@ class _Table:
 
 def sniff(head: str) -> float:
     """Return how sure this is nccl-tests output: its header, its rank lines, its rows."""
-    text = _ESCAPES.sub("", head).lstrip("\ufeff \t\r\n")
+    text = clean(head).lstrip()
     if text.startswith("{"):
         return 0.95 if '"bus_bw"' in text and '"out_of_place"' in text else 0.6 if '"per_iter_timing"' in text else 0.0
     header = any(_header(line) for line in text.splitlines())
@@ -122,7 +122,7 @@ def read(text: TextIO, name: str) -> Measurements:
     InputError
         For output whose table is cut out: the average that is left means nothing without its sizes.
     """
-    content = _ESCAPES.sub("", text.read(_LARGEST + 1)).replace("\r\n", "\n").replace("\r", "\n")
+    content = clean(text.read(_LARGEST + 1)).replace("\r\n", "\n").replace("\r", "\n")
     if len(content) > _LARGEST:
         raise FormatError(f"holds more than {_LARGEST:,} characters; nccl-tests prints a few thousand", name)
     tables = _json(content, name) if content.lstrip("\ufeff \t\r\n").startswith("{") else _text(content)
@@ -395,7 +395,7 @@ def _measurements(tables: list[_Table], name: str) -> Measurements:
     notes: list[str] = []
     for table, devices in zip(tables, names, strict=True):
         different = len(stated) > 1 and devices
-        profile = f"{name} #{stated.index(devices) + 1}" if different else name
+        profile = f"{name}:{stated.index(devices) + 1}" if different else name
         if devices:
             identity[profile] = tuple(dict.fromkeys((*identity.get(profile, ()), *devices)))
         ratio = _ratio(table)

@@ -18,7 +18,9 @@ from typing import Any, TextIO
 
 from fingerprint.errors import FormatError
 from fingerprint.measurements import Measurements
-from fingerprint.readers.printed import Gathered, documents, lines, number, plain
+from fingerprint.readers.figures import Figures, device_names
+from fingerprint.readers.json_text import documents
+from fingerprint.readers.printed import clean, lines, number
 
 NAME = "nvbandwidth"
 TITLE = "nvbandwidth output: text, or JSON (-j)"
@@ -47,7 +49,7 @@ class _Test:
 
 def sniff(head: str) -> float:
     """Return how sure this is nvbandwidth: the JSON's keys, or a test's announcement and its matrix."""
-    text = plain(head)
+    text = clean(head)
     if '"nvbandwidth"' in text and '"testcases"' in text:
         return 1.0
     tests = re.search(r"^[ \t]{0,40}Running \w+_(?:ce|sm|copy)\w*\.\s*$", text, re.MULTILINE)
@@ -66,9 +68,9 @@ def read(text: TextIO, name: str) -> Measurements:
     InputError
         For one in which no test passed.
     """
-    content = plain(text.read())
-    found = Gathered(name)
-    tests = list(_json(content, found) if '"nvbandwidth"' in content else _text(content, found))
+    content = clean(text.read())
+    found = Figures(name)
+    tests, devices = _json(content, found) if '"nvbandwidth"' in content else _text(content)
     if not tests:
         raise FormatError("holds no matrix of nvbandwidth (Running ..., memcpy ... (GB/s))", name)
     size = _SIZE.search(content)
@@ -79,10 +81,10 @@ def read(text: TextIO, name: str) -> Measurements:
         buffer = stated if stated >= 2.0**20 else stated * 2.0**20
     for test in tests:
         _add(found, test, buffer)
-    return found.measurements("is nvbandwidth output without a passed test of bandwidth")
+    return found.table("is nvbandwidth output without a passed test of bandwidth", device_names(*devices))
 
 
-def _text(content: str, found: Gathered) -> list[_Test]:
+def _text(content: str) -> tuple[list[_Test], list[str]]:
     tests: list[_Test] = []
     running, inside = "", False
     devices: list[str] = []
@@ -100,20 +102,22 @@ def _text(content: str, found: Gathered) -> list[_Test]:
             tests[-1].cells += [value for cell in cells[1:] if not math.isnan(value := number(cell))]
         elif not line.strip() or line.startswith("SUM"):
             inside = False
-    found.hardware(*devices)
-    return tests
+    return tests, devices
 
 
-def _json(content: str, found: Gathered) -> list[_Test]:
+def _json(content: str, found: Figures) -> tuple[list[_Test], list[str]]:
     tests: list[_Test] = []
-    for _, document in documents(content, found.name, lambda d: isinstance(d, dict) and "nvbandwidth" in d):
+    devices: list[str] = []
+    for _, document in documents(content, found.name, "the whole output of nvbandwidth")[0]:
+        if not isinstance(document, dict) or "nvbandwidth" not in document:
+            continue
         body = document["nvbandwidth"]
         cases = body.get("testcases") if isinstance(body, Mapping) else None
         if not isinstance(cases, list):
             raise FormatError("is nvbandwidth JSON without its list 'testcases'", found.name)
         assert isinstance(body, Mapping)
-        devices = body.get("GPU Device list", ())
-        found.hardware(*(_device(d) for d in devices if isinstance(d, str)) if isinstance(devices, list) else ())
+        listed = body.get("GPU Device list")
+        devices += [_device(d) for d in listed if isinstance(d, str)] if isinstance(listed, list) else []
         for position, case in enumerate(cases, 1):
             if not isinstance(case, Mapping):
                 found.ignore(position, "is no test but something else")
@@ -121,7 +125,7 @@ def _json(content: str, found: Gathered) -> list[_Test]:
                 found.ignore(position, f"{str(case.get('name'))[:60]} did not pass: {str(case.get('status'))[:30]}")
             else:
                 tests.append(_Test(str(case.get("name"))[:80], str(case.get("bandwidth_description"))[:200], position, _cells(case.get("bandwidth_matrix"))))  # fmt: skip
-    return tests
+    return tests, devices
 
 
 def _device(text: str) -> str:
@@ -135,7 +139,7 @@ def _cells(matrix: Any) -> list[float]:
     return [value for value in values if not math.isnan(value)]
 
 
-def _add(found: Gathered, test: _Test, buffer: float) -> None:
+def _add(found: Figures, test: _Test, buffer: float) -> None:
     cells = [value for value in test.cells if value > 0]
     local, latency = "local" in test.name or "memcpy local" in test.title, "(ns)" in test.title
     if latency or "latency" in test.name:
@@ -154,7 +158,6 @@ def _add(found: Gathered, test: _Test, buffer: float) -> None:
         found.ignore(test.row, f"{test.name}: many devices at once")
 
 
-def _row(found: Gathered, test: _Test, value: float, workload: str, accelerators: int, **columns: float) -> None:
-    # All tests of a file ran on the devices that it lists.
-    found.add(test.row, "bandwidth", value, "GB/s", 0, tool="stream", phase="kernel", workload=workload, statistic="median",
+def _row(found: Figures, test: _Test, value: float, workload: str, accelerators: int, **columns: Any) -> None:
+    found.add(test.row, "bandwidth", value, "GB/s", tool="stream", phase="kernel", workload=workload, statistic="median",
               scope="accelerator", accelerators=accelerators, **columns)  # fmt: skip

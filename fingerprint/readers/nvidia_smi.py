@@ -14,8 +14,9 @@ from typing import TextIO
 
 from fingerprint.errors import FormatError
 from fingerprint.measurements import Measurements
+from fingerprint.readers.figures import Figures
 from fingerprint.readers.power_samples import PowerSamples
-from fingerprint.readers.printed import Gathered, lines, number, plain
+from fingerprint.readers.printed import clean, lines, number
 
 NAME = "nvidia-smi"
 TITLE = "nvidia-smi --query-gpu CSV, or nvidia-smi dmon"
@@ -36,7 +37,7 @@ _MIB = 2.0**20
 
 def sniff(head: str) -> float:
     """Return how sure this is one of the two: a header row that only nvidia-smi writes."""
-    text = plain(head)
+    text = clean(head)
     if _DMON.search(text) and re.search(r"^#\s*(?:\w+\s+[\w:]+\s+)?(?:Idx|idx)\b", text, re.MULTILINE):
         return 1.0
     if any("," in line and _query(line) for line in text.splitlines()[:200] if _TELLING.search(line)):
@@ -54,7 +55,7 @@ def read(text: TextIO, name: str) -> Measurements:
     InputError
         For a log without a sample of power, utilisation or memory.
     """
-    found = Gathered(name)
+    found = Figures(name)
     samples = PowerSamples(found)
     query: list[str] = []
     dmon: list[str] = []
@@ -72,7 +73,7 @@ def read(text: TextIO, name: str) -> Measurements:
     if not query and not dmon:
         raise FormatError("holds no header of nvidia-smi (timestamp, power.draw [W], ...); query without noheader", name)
     samples.close()
-    return found.measurements("is an nvidia-smi log without power.draw, utilization.gpu or memory.used")
+    return found.table("is an nvidia-smi log without power.draw, utilization.gpu or memory.used")
 
 
 def _query(line: str) -> list[str]:
@@ -88,7 +89,7 @@ def _value(word: str) -> float:
     return number(match[1]) if match else math.nan
 
 
-def _query_row(found: Gathered, samples: PowerSamples, row: int, header: list[str], line: str) -> None:
+def _query_row(found: Figures, samples: PowerSamples, row: int, header: list[str], line: str) -> None:
     try:
         cells = next(csv.reader([line], skipinitialspace=True), [])
     except csv.Error:

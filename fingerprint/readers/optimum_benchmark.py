@@ -16,7 +16,8 @@ from fingerprint.errors import FormatError
 from fingerprint.measurements import Measurements
 from fingerprint.readers import checkpoints
 from fingerprint.readers.figures import Figures, device_names, plain
-from fingerprint.readers.json_text import documents, part, uncoloured
+from fingerprint.readers.json_text import documents, part
+from fingerprint.readers.printed import clean
 
 NAME = "optimum-benchmark"
 TITLE = "optimum-benchmark: benchmark.json, or benchmark_report as JSON, Markdown or text"
@@ -81,7 +82,7 @@ def read(text: TextIO, name: str) -> Measurements:
     InputError
         For JSON cut short, a figure that is no number or negative, or no figure at all.
     """
-    figures = Figures(name)
+    figures = Figures(name, strict=True)
     content = text.read().lstrip("\ufeff")
     seen = False
     if content.lstrip().startswith("{"):
@@ -106,7 +107,7 @@ def _printed(lines: Iterable[str]) -> dict[str, dict[str, Any]]:
     begins = 1
     stage, group = "", ""
     for number, line in enumerate(lines, 1):
-        shown = _LOG.sub("", uncoloured(line[:2000]))
+        shown = _LOG.sub("", clean(line[:2000]))
         if match := _PART.match(shown):
             group = match[1]
         elif match := _HEADING.match(shown) or _PLAIN_STAGE.match(shown):
@@ -145,22 +146,22 @@ def _stage(stage: str, cells: Mapping[str, Any], line: int, setting: Mapping[str
     if stage in _LATENCIES:
         quantity, phase = _LATENCIES[stage]
         for key, statistic in _STATISTICS.items():
-            figures.add(line, quantity, _text(latency.get("unit"), "s"), latency.get(key), key=f"{stage}.latency.{key}",
+            figures.add(line, quantity, latency.get(key), _text(latency.get("unit"), "s"), key=f"{stage}.latency.{key}",
                         statistic=statistic, **common | {"phase": phase})  # fmt: skip
     if stage in _THROUGHPUTS:
         rate = "throughput" if stage == "train" else "output_throughput"
         usual = "samples/s" if stage == "train" else "tokens/s"
         if stage == "train":
             common["tool"] = "training"
-        figures.add(line, rate, _text(throughput.get("unit"), usual), throughput.get("value"), key=f"{stage}.throughput",
+        figures.add(line, rate, throughput.get("value"), _text(throughput.get("unit"), usual), key=f"{stage}.throughput",
                     **common | {"phase": _THROUGHPUTS[stage]})  # fmt: skip
     energy = part(cells, "energy")
-    figures.add(line, "energy", _text(energy.get("unit"), "kWh"), energy.get("gpu"), key=f"{stage}.energy.gpu", **common)
+    figures.add(line, "energy", energy.get("gpu"), _text(energy.get("unit"), "kWh"), key=f"{stage}.energy.gpu", **common)
 
 
 def _memory(memory: Mapping[str, Any], stage: str, line: int, setting: Mapping[str, Any], figures: Figures) -> None:
     key = "max_global_vram"
-    figures.add(line, "memory_used", _text(memory.get("unit"), "MB"), memory.get(key), key=f"{stage}.memory.{key}",
+    figures.add(line, "memory_used", memory.get(key), _text(memory.get("unit"), "MB"), key=f"{stage}.memory.{key}",
                 statistic="max", **setting)  # fmt: skip
 
 
@@ -196,7 +197,7 @@ def _setting(config: Mapping[str, Any], figures: Figures) -> dict[str, Any]:
         "workload": workload,
         "batch": plain(shapes.get("batch_size")) or _training_batch(scenario, accelerators),
         "accelerators": accelerators,
-        "hardware": device_names(_listed(part(config, "environment").get("gpu"))),
+        "hardware": device_names(*_listed(part(config, "environment").get("gpu"))),
         **(tokens if known is None or known.kind in ("llm", "encoder") else {}),
         **_precisions(backend, model),
     }

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from fingerprint.readers.printed import Gathered
+from fingerprint.readers.figures import Figures, device_names
 
 #: Below this share of the time busy an accelerator idles.
 IDLE_BELOW = 0.01
@@ -43,7 +43,7 @@ class PowerSamples:
     over the samples of all accelerators of a name. Clocks, totals and limits are not asked for: they name the part.
     """
 
-    def __init__(self, found: Gathered) -> None:
+    def __init__(self, found: Figures) -> None:
         self._found = found
         self._series: dict[str, _Series] = {}
         self.samples = 0
@@ -74,7 +74,7 @@ class PowerSamples:
     def close(self) -> None:
         """Give the figures to the gathered rows."""
         for label, series in self._series.items():
-            common: dict[str, Any] = {"hardware": self._found.hardware(label), "tool": "telemetry", "scope": "accelerator",
+            common: dict[str, Any] = {"hardware": device_names(label), "tool": "telemetry", "scope": "accelerator",
                       "accelerators": len(series.boards)}  # fmt: skip
             for phase, power in series.power.items():
                 if not power.count:

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 from fingerprint.errors import FormatError
 from fingerprint.measurements import Measurements
 from fingerprint.readers import vllm_serving
-from fingerprint.readers.json_text import states, uncoloured
+from fingerprint.readers.printed import clean, states
 
 NAME = "serving-console"
 TITLE = "console block 'Serving Benchmark Result' of vLLM or SGLang, one or several, with or without the log around it"
@@ -62,7 +62,7 @@ _LONGEST_LINE = 20_000
 
 def sniff(head: str) -> float:
     """Return how sure this is a console block; less for a log whose block is still to come."""
-    text = uncoloured(head)
+    text = clean(head)
     if text.lstrip("\ufeff \t\r\n").startswith(("{", "[{")):
         return 0.0
     if re.search(rf"={{3}} {{0,60}}{_TITLE} {{0,60}}={{3}}", text):

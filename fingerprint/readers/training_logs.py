@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import re
-import statistics
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -22,6 +21,7 @@ from fingerprint import workloads
 from fingerprint.errors import FormatError, InputError
 from fingerprint.measurements import Measurements, from_columns
 from fingerprint.readers import uncounted
+from fingerprint.readers.printed import clean, lines
 from fingerprint.units import canonical_precision
 
 NAME = "training-log"
@@ -32,8 +32,8 @@ YIELDS = "step time, tokens or samples a second, model FLOP/s and power per acce
 #: (12 L h s a token where the chip does 6 L h s) that the rate is no longer the chip's.
 LONGEST_COUNTED = 8192.0
 
-#: Colours, also those whose escape character a copy has lost.
-_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\[(?:\d{1,2};){0,2}\d{1,2}m")
+#: Colours whose escape character a copy has lost.
+_COLOURS = re.compile(r"\[(?:\d{1,2};){0,2}\d{1,2}m")
 _NUMBER = r"([0-9][0-9,]*\.?[0-9]*(?:[eE][+-]?[0-9]{1,3})?)"
 
 _TITAN = re.compile(rf"\bstep:\s*\d+\b.{{0,300}}?\b(?:tps|wps):\s*{_NUMBER}(.{{0,200}})")
@@ -91,7 +91,7 @@ def sniff(head: str) -> float:
     """Return how sure this is a trainer's log: a line of a step that only these tools print, or their banner."""
     if head.lstrip("\ufeff \t\r\n").startswith("{\n") or ":::MLLOG" in head:
         return 0.0
-    plain = _ANSI.sub("", head)
+    plain = _COLOURS.sub("", clean(head))
     if any("mfu:" in m[2] or "tflops:" in m[2] for m in [_TITAN.search(plain)] if m):
         return 1.0
     if "elapsed time per iteration (" in plain and _MEGATRON.search(plain):
@@ -120,10 +120,9 @@ def read(text: TextIO, name: str) -> Measurements:
     """
     log = _Log()
     steps = 0
-    for number, line in enumerate(text, start=1):
-        # Progress bars overwrite themselves; each state is a line.
-        for piece in line.split("\r") if "\r" in line else (line,):
-            steps += log.take(_ANSI.sub("", piece) if "[" in piece else piece, number)
+    # Progress bars overwrite themselves; each state is a line.
+    for number, line in lines(text):
+        steps += log.take(_COLOURS.sub("", line) if "[" in line else line, number)
     if not steps:
         raise FormatError(
             "holds no line of a training step (torchtitan 'step: .. tps:', Megatron 'iteration N/M | elapsed time per iteration', "
@@ -142,7 +141,8 @@ class _Series:
 
     def typical(self) -> float:
         """Return the median, without the first of three or more: it compiles and warms up."""
-        return statistics.median(self.values[1:] if len(self.values) > 2 else self.values)
+        known = np.frombuffer(self.values)
+        return float(np.median(known[1:] if len(known) > 2 else known))
 
 
 class _Log:

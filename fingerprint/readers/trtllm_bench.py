@@ -15,7 +15,8 @@ from fingerprint.errors import FormatError
 from fingerprint.measurements import Measurements
 from fingerprint.readers import checkpoints, uncounted
 from fingerprint.readers.figures import Figures, device_names, plain
-from fingerprint.readers.json_text import documents, part, states
+from fingerprint.readers.json_text import documents, part
+from fingerprint.readers.printed import states
 
 NAME = "trtllm-bench"
 TITLE = "TensorRT-LLM trtllm-bench report: JSON, or the printed text"
@@ -105,7 +106,7 @@ def read(text: TextIO, name: str) -> Measurements:
     InputError
         For JSON cut short, a figure that is no number or negative, or no figure at all.
     """
-    figures = Figures(name)
+    figures = Figures(name, strict=True)
     head = text.peek_text(65_536) if hasattr(text, "peek_text") else ""
     if not head or '"world_info"' in head or '"performance"' in head or head.lstrip("\ufeff \t\r\n").startswith("{"):
         content = text.read()
@@ -178,7 +179,7 @@ def _report(report: Mapping[str, Any], line: int, figures: Figures) -> None:
         "concurrency": plain(requests.get("avg_num_concurrent_requests")),
         "input_tokens": plain(requests.get("avg_input_length")),
         "output_tokens": plain(requests.get("avg_output_length")),
-        "hardware": device_names([part(report, "machine").get("name")]),
+        "hardware": device_names(part(report, "machine").get("name")),
         **checkpoints.precisions(
             model if isinstance(model, str) else "", dtype=engine.get("dtype"), quantization=engine.get("quantization"),
             cache=engine.get("kv_cache_dtype"),
@@ -186,11 +187,11 @@ def _report(report: Mapping[str, Any], line: int, figures: Figures) -> None:
     }  # fmt: skip
     for table, keys in ((performance, _PERFORMANCE), (streaming, _STREAMING)):
         for key, (quantity, unit, statistic) in keys.items():
-            figures.add(line, quantity, unit, table.get(key), key=key, statistic=statistic, **setting)
+            figures.add(line, quantity, table.get(key), unit, key=key, statistic=statistic, **setting)
     for (group, key), quantity in _PERCENTILES.items():
         for percentile, statistic in _STATISTICS.items():
             value = part(report, group, key).get(percentile)
-            figures.add(line, quantity, "ms", value, key=f"{key}.{percentile}", statistic=statistic, **setting)
+            figures.add(line, quantity, value, "ms", key=f"{key}.{percentile}", statistic=statistic, **setting)
 
 
 def _accelerators(world: Mapping[str, Any], performance: Mapping[str, Any]) -> float | None:

@@ -54,7 +54,7 @@ def read(text: TextIO, name: str) -> Measurements:
         For JSON cut short, a figure that is no number or negative, or no figure at all.
     """
     found, cut = documents(text.read(), name, _WANTED)
-    figures = Figures(name)
+    figures = Figures(name, strict=True)
     seen = False
     for line, value in found:
         for record in value if isinstance(value, list) else [value]:
@@ -78,17 +78,17 @@ def _record(record: Mapping[str, Any], line: int, figures: Figures) -> bool:
         figures.note(uncounted.note("ran it", "the .pytorch.json beside it"))
         setting: dict[str, Any] = {"tool": "engine", "phase": "offline", "scope": "system"}
         for key, (quantity, unit) in _RATES.items():
-            figures.add(line, quantity, unit, record.get(key), key=key, **setting)
+            figures.add(line, quantity, record.get(key), unit, key=key, **setting)
         _batch_times(record, line, setting, figures)
     return plain_form
 
 
 def _batch_times(record: Mapping[str, Any], line: int, setting: Mapping[str, Any], figures: Figures) -> None:
-    figures.add(line, "e2e_latency", "s", record.get("avg_latency"), key="avg_latency", statistic="mean", **setting)
+    figures.add(line, "e2e_latency", record.get("avg_latency"), "s", key="avg_latency", statistic="mean", **setting)
     for percent, value in part(record, "percentiles").items():
         if percent in _STATISTICS:
             key = f"percentiles.{percent}"
-            figures.add(line, "e2e_latency", "s", value, key=key, statistic=_STATISTICS[percent], **setting)
+            figures.add(line, "e2e_latency", value, "s", key=key, statistic=_STATISTICS[percent], **setting)
 
 
 def _with_arguments(record: Mapping[str, Any], metric: Mapping[str, Any], line: int, figures: Figures) -> None:
@@ -118,10 +118,10 @@ def _with_arguments(record: Mapping[str, Any], metric: Mapping[str, Any], line: 
         setting["batch"] = together * (plain(arguments.get("n")) or 1.0) if together else None
         _batch_times(part(metric, "extra_info"), line, setting, figures)
         if not part(metric, "extra_info") and values:
-            figures.add(line, "e2e_latency", "s", sum(values) / len(values), key="latency", statistic="mean", **setting)
+            figures.add(line, "e2e_latency", sum(values) / len(values), "s", key="latency", statistic="mean", **setting)
     elif isinstance(name, str) and name in _RATES and values:
         quantity, unit = _RATES[name]
-        figures.add(line, quantity, unit, sum(values) / len(values), key=name, **setting)
+        figures.add(line, quantity, sum(values) / len(values), unit, key=name, **setting)
     else:
         figures.ignore(line, f"is {str(name)[:40]!r}, no figure of the latency or throughput benchmark")
 

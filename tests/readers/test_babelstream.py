@@ -78,7 +78,7 @@ def test_line_ends_and_colours(changed):
 def test_two_devices_are_two_profiles():
     """Runs on different devices in one file are profiles of their own."""
     table = read(TEXT + TEXT.replace("MI300X", "MI250X"))
-    assert table.profiles == ("run.txt #1", "run.txt #2")
+    assert table.profiles == ("run.txt:1", "run.txt:2")
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def test_real_tasks(raw_dir):
     assert first["itl median"] == pytest.approx(0.03362808651581872)
     assert first["power mean"] == pytest.approx(319.7883095908309)
     assert first["energy_per_token"] == pytest.approx(1.3662634337367148)
-    assert table.identity == {"gpqa.json.gz #1": ("B200",), "gpqa.json.gz #2": ("H100",)}
+    assert table.identity == {"gpqa.json.gz:1": ("B200",), "gpqa.json.gz:2": ("H100",)}
 
 
 def test_task():
@@ -51,7 +51,7 @@ def test_task():
     record = table.record(0)
     assert (record["workload"], record["precision"], record["accelerators"]) == ("qwen3-14b", "bf16", 2)
     assert (record["concurrency"], record["output_tokens"]) == (8.5, 700.0)
-    assert table.identity == {"run.json #1": ("B200",), "run.json #2": ("H100",)}
+    assert table.identity == {"run.json:1": ("B200",), "run.json:2": ("H100",)}
 
 
 def test_images():
@@ -88,10 +88,10 @@ def test_results():
     ("document", "error"),
     [
         ("", FormatError),
-        ("{", FormatError),
+        ("{", InputError),
         ('{"configurations": ' + "[" * 10_000, FormatError),
-        (json.dumps(SERVED)[:-30], FormatError),
-        (json.dumps({"configurations": [SERVED, SERVED]})[:-30], FormatError),
+        (json.dumps(SERVED)[:-30], InputError),
+        (json.dumps({"configurations": [SERVED, SERVED]})[:-30], InputError),
         ({"configurations": {"a": 1}}, FormatError),
         ({"configurations": [1, None, "x", []]}, FormatError),
         ({"configurations": [{"energy_per_token_joules": -1}]}, InputError),

@@ -170,10 +170,10 @@ def test_several_runs_in_one_file():
     first = "$ ./all_reduce_perf -g 8\n" + CONFIG + ranks(8) + HEADER + ROW + FOOTER
     second = "$ ./all_gather_perf -g 4\n" + CONFIG + ranks(4).replace("H20", "L20") + HEADER + gather + FOOTER
     table = read(first + second)
-    assert table.profiles == ("run.txt #1", "run.txt #2")
+    assert table.profiles == ("run.txt:1", "run.txt:2")
     assert [table.record(i)["workload"] for i in (0, 4)] == ["all-reduce", "all-gather"]
     assert [table.record(i)["accelerators"] for i in (0, 4)] == [8, 4]
-    assert table.identity == {"run.txt #1": ("NVIDIA H20",), "run.txt #2": ("NVIDIA L20",)}
+    assert table.identity == {"run.txt:1": ("NVIDIA H20",), "run.txt:2": ("NVIDIA L20",)}
 
 
 def test_rows_without_header():

@@ -97,7 +97,7 @@ def test_json():
     [
         ("", FormatError),
         ('{"nvbandwidth": {"testcases": ' + "[" * 10_000, FormatError),
-        (document()[:-40], FormatError),
+        (document()[:-40], InputError),
         ('{"nvbandwidth": [1]}', FormatError),
         ('{"nvbandwidth": {"testcases": [1, null, "x"]}}', InputError),
         (document(status="Error"), InputError),

@@ -59,7 +59,7 @@ def test_no_units_and_missing_values():
 
 def test_other_hardware_is_another_profile():
     """Cards of another name in one log are a profile of their own."""
-    assert read(QUERY + ROW.format(2, 300, 50, 10).replace("H20", "L40S")).profiles == ("run.txt #1", "run.txt #2")
+    assert read(QUERY + ROW.format(2, 300, 50, 10).replace("H20", "L40S")).profiles == ("run.txt:1", "run.txt:2")
 
 
 def test_dmon():
