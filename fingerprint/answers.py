@@ -19,7 +19,7 @@ from fingerprint.scorer import CLASSES, UNKNOWN, Model, Scores, Seen, class_of_c
 LEAST_BITS = 0.25
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Answers:
     """The answers about n profiles, in the order of ``table.profiles``.
 

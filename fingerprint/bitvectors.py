@@ -31,7 +31,7 @@ CHUNK = 512
 RUN = 8
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Tables:
     """A forest as bits.
 

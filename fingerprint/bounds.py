@@ -60,7 +60,7 @@ _MEAN = ("", "mean", "median", "min", "p50")
 Rows = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Bounds:
     """Lower bounds, one entry a (row, kind of evidence); a row may give several, or none.
 

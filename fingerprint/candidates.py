@@ -35,7 +35,7 @@ _EIGHT_BIT_REGIMES = ("vision", "encoder", "speech", "diffusion", "recommender")
 _STATISTICS = {"": 0.0, "mean": 0.0, "median": 0.0, "min": -1.0, "p90": 1.0, "p95": 1.0, "p99": 2.0, "max": 2.0}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Candidates:
     """Data-sheet figures of the candidate chips, side by side (log10, SI)."""
 
@@ -91,7 +91,7 @@ def numbers(label: str) -> tuple[int, ...]:
     return tuple(i for i, c in enumerate(candidates().ids) if c in wanted)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Rows:
     """Rows that can be held against a chip.
 

@@ -46,7 +46,7 @@ HOST_WORKLOADS = ("host-copy",)
 CACHE_WORKLOADS = ("cache-read", "pointer-chase", "shared-memory")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Points:
     """Rates per accelerator implied by each row; NaN where the row says nothing of that kind.
 

@@ -112,7 +112,7 @@ def weigh(model: Model, table: Measurements, seen: Seen, used: Mask, asked: Mask
     return out
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class _Asked:
     """A profile to weigh: its rows in the table, and which of them are left out together."""
 

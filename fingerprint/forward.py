@@ -57,7 +57,7 @@ def match_names() -> tuple[str, ...]:
     return (*groups, *(f"all.{f}" for f in WHOLE_FIGURES), *(f"chip.{f}" for f in SHEET_FIGURES))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Residuals:
     """Rows against candidates.
 
@@ -154,7 +154,7 @@ def match(found: Residuals, rows: Rows, row: Ints, profile: Ints, n: int) -> Flo
     return out
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class _Cells:
     """Figures of one profile and group together, against every candidate; arrays of shape (n_cells, n_candidates).
 

@@ -75,7 +75,7 @@ COLUMNS: tuple[str, ...] = (*WORD_COLUMNS, *NUMBER_COLUMNS)
 LARGEST_VALUE = 1e30
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Words:
     """A column of words as codes into a list: ``words[codes[i]]`` is the word of row ``i``."""
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import inf, isnan, nan
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -169,7 +170,7 @@ def _peaks(precision: str) -> Floats:
     return np.array([_peak(chip, precision) for chip in chips.table().values()])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class _Sheet:
     """Data-sheet columns of all chips, unknown ceilings infinite."""
 
@@ -240,9 +241,25 @@ def ceilings(found: Bounds) -> Floats:
     return out
 
 
+#: Bounds and decisive entries of tables in use; a verdict asks for them five times, and a table never changes.
+_SEEN: WeakKeyDictionary[Measurements, tuple[Bounds, Bounds, npt.NDArray[np.int32]]] = WeakKeyDictionary()
+
+
+def _seen(table: Measurements) -> tuple[Bounds, Bounds, npt.NDArray[np.int32]]:
+    """Return a table's bounds, the entries that decide, and each of these one's profile number."""
+    if (known := _SEEN.get(table)) is None:
+        found = bounds(table)
+        known = _SEEN[table] = (found, *_decisive(table, found))
+    return known
+
+
 def _strongest(table: Measurements) -> tuple[Bounds, npt.NDArray[np.int32]]:
-    """Return the entries that decide, and each one's profile number: of entries with one ceiling on every chip the largest."""
-    found = bounds(table)
+    """Return the entries that decide, and each one's profile number."""
+    return _seen(table)[1:]
+
+
+def _decisive(table: Measurements, found: Bounds) -> tuple[Bounds, npt.NDArray[np.int32]]:
+    """Return, of entries with one ceiling on every chip, the largest, and each one's profile number."""
     profile = table.profile_numbers()[found.index]
     # NaN would never equal itself.
     size, ranks, seconds = (np.where(np.isnan(c), -1.0, c) for c in (found.working_set, found.ranks, found.seconds))
@@ -355,7 +372,7 @@ def demonstrated(table: Measurements) -> list[Demonstrated]:
 
 def caveats(table: Measurements) -> dict[str, tuple[str, ...]]:
     """Return, for each profile, what was assumed in its disfavour, in words: missing precisions and accelerator counts."""
-    found = bounds(table)
+    found = _seen(table)[0]
     profile = table.profile_numbers()
     n = len(table.profiles)
     blank = np.zeros(len(table), dtype=bool)

@@ -43,7 +43,7 @@ CLASSES: tuple[str, ...] = ("hopper", "blackwell", "h20", "ampere", "ada", "volt
 Rowsets = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Scores:
     """What the experts say of n profiles, and how many figures each said it from.
 
@@ -80,7 +80,7 @@ class Scores:
         return cls(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Calibration:
     """How the experts' scores become probabilities, and how far a set must reach.
 
@@ -213,7 +213,7 @@ def class_scores(logits: npt.NDArray[np.floating[Any]], figures: Floats, left: M
     return np.where((figures > 0)[:, None], np.log(total + 1e-6), 0.0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Seen:
     """A table's rows as the matching expert sees them, worked out once, whatever profiles are then made of them.
 
@@ -234,7 +234,7 @@ def visible(table: Measurements) -> tuple[Rows, Rowsets]:
     return rows, place
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Model:
     """A trained model: five sets of trees, calibration, and what it was made from."""
 

@@ -34,7 +34,7 @@ KINDS = {"feature": "<i4", "threshold": "<f8", "left": "<i4", "right": "<i4", "v
          "root": "<i4", "output": "<i4", "baseline": "<f8"}  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Forest:
     """Trees side by side, all nodes in one set of arrays.
 
