@@ -38,7 +38,7 @@ BLANK = 1.4e14
 _METRIC = re.compile(r"^\s*(DCGM_FI_\w+)\s*\{(.*)\}\s*(\S+)(?:\s+\d+)?\s*$")
 _LABEL = re.compile(r'(\w+)\s*=\s*"((?:[^"\\]|\\.)*)"')
 _ENTITY = re.compile(r"^(?:\S+ )?\s*#\s*Entity\b(.*)$")
-_ROW = re.compile(r"^(?:[\d.:/T -]+\s)?\s*GPU (\d+)\s+(.*)$")
+_ROW = re.compile(r"^(?:[\d.:/T -]{1,60}[ \t])?[ \t]{0,40}GPU (\d{1,6})[ \t]+(.*)$")
 
 
 def sniff(head: str) -> float:

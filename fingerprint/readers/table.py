@@ -198,19 +198,20 @@ def read_parquet(stream: Any, name: str, profile_by: str | None = None, claimed_
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    columns: dict[str, Any] = {}
     try:
         table = pq.read_table(stream if isinstance(stream, io.BytesIO) else pa.PythonFile(stream))
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(f"is a damaged Parquet file: {str(error).splitlines()[0][:100]}", name) from error
-    columns: dict[str, Any] = {}
-    for key in table.column_names:
-        column = table[key].combine_chunks()
-        if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
-            columns[key] = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
-        elif pa.types.is_string(column.type) or pa.types.is_large_string(column.type) or pa.types.is_dictionary(column.type):
-            encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
-            codes = encoded.indices.fill_null(len(encoded.dictionary)).to_numpy(zero_copy_only=False)
-            columns[key] = Words(codes.astype(np.int32), (*map(str, encoded.dictionary.to_pylist()), ""))
+        for key in table.column_names:
+            column = table[key].combine_chunks()
+            if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
+                # Identifiers of 64 bits may lose digits: no figure has so many.
+                columns[key] = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+            elif pa.types.is_string(column.type) or pa.types.is_large_string(column.type) or pa.types.is_dictionary(column.type):
+                encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+                codes = encoded.indices.fill_null(len(encoded.dictionary)).to_numpy(zero_copy_only=False)
+                columns[key] = Words(codes.astype(np.int32), (*map(str, encoded.dictionary.to_pylist()), ""))
+    except (pa.ArrowException, OSError, ValueError) as error:  # text that is not UTF-8 is a ValueError
+        raise InputError(f"is a damaged Parquet file: {(str(error).splitlines() or [''])[0][:100]}", name) from error
     if not len(table):
         raise InputError("holds no row; there is nothing to classify", name)
     return _measured(columns, name, 1, profile_by, claimed_column)

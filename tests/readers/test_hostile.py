@@ -298,6 +298,17 @@ def test_parquet_that_promises_a_billion_rows():
     assert "which can't be" in str(outcome(stream.getvalue()))
 
 
+def test_parquet_whose_text_is_none():
+    """Its text need not be UTF-8, nor its numbers fit a float."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    stream = io.BytesIO()
+    pq.write_table(pa.table({"quantity": ["bandwidth"], "unit": ["GB/s"], "value": [3.0], "hash": pa.array([2**63 + 1], pa.uint64())}), stream)
+    assert isinstance(outcome(stream.getvalue()), Measurements)
+    assert "is a damaged Parquet file" in str(outcome(stream.getvalue().replace(b"bandwidth", b"\xecandwidth")))
+
+
 # --------------------------------------------------------------------------------------------------- real files
 
 
