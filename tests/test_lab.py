@@ -64,7 +64,7 @@ def test_sampling_is_deterministic(corpus: Corpus) -> None:
 def test_weights_give_a_crowd_less_than_its_number(corpus: Corpus) -> None:
     """A source with many sub-profiles does not outvote the rest by its size."""
     train = training(corpus)
-    weight = pd.Series(balanced_weights(train)).groupby(train.measurer.astype(str)).agg(["mean", "size"])
+    weight = pd.Series(balanced_weights(train.architecture, train.measurer)).groupby(train.measurer.astype(str)).agg(["mean", "size"])
     assert weight.loc[weight["size"].idxmax(), "mean"] < weight.loc[weight["size"].idxmin(), "mean"]
 
 

@@ -236,8 +236,10 @@ def _other_label(rng: np.random.Generator, i: int, able: npt.NDArray[np.int64], 
 
 def describe(audited: Audited, most: int = 20) -> str:
     """Return the study in words: its figures, and the true labels that were called out."""
-    lines = [f"{f['slice']}, {f['metric']}{', ' + f['class'] if f['class'] else ''}: {f['value']:.3f} ({f['low']:.3f}-{f['high']:.3f}), n = {f['n']:,}"
-             for f in audited.figures()]  # fmt: skip
+    lines = []
+    for f in audited.figures():
+        interval = "" if f["low"] is None else f" ({f['low']:.3f}-{f['high']:.3f})"
+        lines.append(f"{', '.join(filter(None, (f['slice'], f['metric'], f['class'])))}: {f['value']:.3f}{interval}, n = {f['n']:,}")
     strange = audited.table[audited.table["flagged"]]
     if len(strange):
         shown = strange.head(most)[["profile", "label", "answer", "probability", "label_probability", "ground", "p_value"]]
