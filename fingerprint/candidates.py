@@ -7,8 +7,10 @@ grids, precisions and counts can't give a chip away.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from math import log10
 
 import numpy as np
 import numpy.typing as npt
@@ -32,14 +34,23 @@ CHIP_NAMES: tuple[str, ...] = ("peak", "bandwidth", "over_ridge", "ideal_time", 
 #: Inference on images, sentences and the like runs in 8 bits where a chip can and nobody says otherwise (MLPerf's habit).
 _EIGHT_BIT_REGIMES = ("vision", "encoder", "speech", "diffusion", "recommender")
 
+#: Desktop, laptop and embedded boards whose arithmetic and memory differ by no more than this (log10) are one candidate: 40 %, what
+#: software does to them.
+ALIKE = 0.15
+
 _STATISTICS = {"": 0.0, "mean": 0.0, "median": 0.0, "min": -1.0, "p90": 1.0, "p95": 1.0, "p99": 2.0, "max": 2.0}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Candidates:
-    """Data-sheet figures of the candidate chips, side by side (log10, SI)."""
+    """Data-sheet figures of the candidate chips, side by side (log10, SI).
+
+    ``members`` are the chips that each stands for, itself first: its twins, and of desktop, laptop and embedded boards those of
+    the same architecture whose data sheets are within :data:`ALIKE` of its own.
+    """
 
     ids: tuple[str, ...]
+    members: tuple[tuple[str, ...], ...]
     architecture: tuple[str, ...]
     peaks: dict[str, Floats]
     bandwidth: Floats
@@ -62,18 +73,33 @@ def _usual_peak(chip: chips.Chip, precision: str) -> float:
     return min(peak_of(chip, precision), wide) if precision in ("fp16", "") and wide > 0 else peak_of(chip, precision)
 
 
+def _stand_in(chip: chips.Chip, firsts: Iterable[chips.Chip]) -> str:
+    """Return which of the candidates so far stands for a chip; its own id where none does."""
+    for other in firsts:
+        if other.twin_group and other.twin_group == chip.twin_group:
+            return other.id
+        if chip.datacenter or other.datacenter or other.architecture != chip.architecture:
+            continue
+        rates = [(peak_of(chip, p), peak_of(other, p)) for p in ("fp16", "fp32", "int8")] + [(chip.memory_bandwidth, other.memory_bandwidth)]
+        if all(abs(log10(mine / theirs)) <= ALIKE for mine, theirs in rates):
+            return other.id
+    return chip.id
+
+
 @lru_cache(maxsize=1)
 def candidates() -> Candidates:
-    """Return the chips with a known 16-bit or FP32 rate and bandwidth, one of each group of twins."""
-    firsts: dict[str, chips.Chip] = {}
-    for chip in chips.table().values():
+    """Return the chips with a known 16-bit or FP32 rate and bandwidth, one for all that are alike."""
+    members: dict[str, list[str]] = {}
+    known = chips.table()
+    for chip in known.values():
         if peak_of(chip, "fp16") > 0 and chip.memory_bandwidth > 0:
-            firsts.setdefault(chip.twin_group or chip.id, chip)
-    table = list(firsts.values())
+            members.setdefault(_stand_in(chip, (known[c] for c in members)), []).append(chip.id)
+    table = [known[c] for c in members]
     vendors = {"NVIDIA": 0.0, "AMD": 1.0}
     with np.errstate(all="ignore"):
         return Candidates(
-            tuple(c.id for c in table),
+            tuple(members),
+            tuple(map(tuple, members.values())),
             tuple(c.architecture for c in table),
             {p: np.log10([_usual_peak(c, p) for c in table]) for p in _PRECISIONS},
             np.log10([c.memory_bandwidth for c in table]),
@@ -86,9 +112,9 @@ def candidates() -> Candidates:
 
 @lru_cache(maxsize=4096)
 def numbers(label: str) -> tuple[int, ...]:
-    """Return the candidates that a chip id or family may mean, twins standing for one another; () for an unknown label."""
-    wanted = {t for m in chips.members(label) for t in chips.twins(m)}
-    return tuple(i for i, c in enumerate(candidates().ids) if c in wanted)
+    """Return the candidates that a chip id or family may mean; () for an unknown label."""
+    wanted = set(chips.members(label))
+    return tuple(i for i, mine in enumerate(candidates().members) if not wanted.isdisjoint(mine))
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -142,9 +142,9 @@ def possible_classes(gone: Mask) -> Mask:
 
 
 def possible_candidates(gone: Mask) -> Mask:
-    """Return the candidates that are left: those of which a twin is not excluded."""
+    """Return the candidates that are left: those that stand for a chip which is not excluded."""
     place = {c: i for i, c in enumerate(chips.table())}
-    return np.stack([~gone[:, [place[t] for t in chips.twins(c)]].all(axis=1) for c in candidates().ids], axis=1)
+    return np.stack([~gone[:, [place[m] for m in mine]].all(axis=1) for mine in candidates().members], axis=1)
 
 
 @lru_cache(maxsize=1)

@@ -276,16 +276,16 @@ def classify(
 
 
 def _chips(probability: Floats, left: Sequence[str]) -> dict[str, float]:
-    """Return the likeliest chips that are left, the likeliest first; a candidate stands for itself and its twins."""
+    """Return the likeliest chips that are left, the likeliest first; a candidate's probability is shared by those it stands for."""
     each: dict[str, float] = {}
-    for candidate, p in zip(known_candidates().ids, probability.tolist(), strict=True):
-        alike = [t for t in chips.twins(candidate) if t in left]
+    for members, p in zip(known_candidates().members, probability.tolist(), strict=True):
+        alike = [c for c in members if c in left]
         each |= {t: p / len(alike) for t in alike if p / len(alike) >= LEAST_CHIP}
     return dict(sorted(each.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _twins(named: Mapping[str, float]) -> tuple[tuple[str, ...], ...]:
-    groups = dict.fromkeys(tuple(t for t in chips.twins(c) if t in named) for c in named)
+    groups = (tuple(c for c in members if c in named) for members in known_candidates().members)
     return tuple(g for g in groups if len(g) > 1)
 
 

@@ -132,7 +132,7 @@ def _chips(protocol: str, name: str, held: Heldout, origin: Labels) -> Figures:
     for i, (label, architecture) in enumerate(zip(held.test.chip, held.test.architecture, strict=True)):
         right[i, list(right_candidates(str(label), str(architecture)))] = True
     exact = np.array([str(c) in table for c in held.test.chip], dtype=bool)
-    chance = np.array([1.0 / len(chips.twins(c)) for c in known.ids])
+    chance = np.array([1.0 / len(mine) for mine in known.members])
     of = class_of_candidate()
     named = right.any(axis=1) & (held.scores.figures > 0)
     out: Figures = []
