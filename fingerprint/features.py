@@ -99,6 +99,22 @@ def feature_names() -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=1)
+def _rates() -> npt.NDArray[np.float64]:
+    """Return, a column, by how many decades a figure falls where every rate falls by one: 1 of a rate, -1 of energy a token, else 0."""
+    out = []
+    for name in feature_names():
+        regime, channel = name.split(".")[:2]
+        rate = regime in ("utilisation", "fixed") or (channel in MEASURING and not regime.startswith(("power", "ratio")))
+        out.append(-1.0 if regime == "energy" and channel == "raw" else float(rate))
+    return np.array(out)
+
+
+def slowed(x: Floats, slower: Floats) -> Floats:
+    """Return vectors as they would be with each profile's rates slowed down by ``slower`` (log10 of the factor), shape as ``x``."""
+    return np.asarray(x + slower[:, None] * _rates())
+
+
+@lru_cache(maxsize=1)
 def _ceilings() -> tuple[dict[str, Floats], Floats]:
     """FLOP/s of each reference chip by precision, and bytes a second."""
     table = [chips.table()[c] for c in REFERENCES]
@@ -120,7 +136,8 @@ def row_channels(table: Measurements, implied: Points) -> Floats:
             "bits": 8.0 * element_bytes(table.word("precision"), np.nan),
             "input": log10(table.number("input_tokens")),
             "output": log10(table.number("output_tokens")),
-            "raw": log10(table.per_accelerator()),
+            # Of times the inverse, so that the best is the largest.
+            "raw": np.where(table.word("unit").equals("s"), -1.0, 1.0) * log10(table.per_accelerator()),
         }
     # A host link, a cache or a collective is no sum over accelerators even where several are named.
     out = np.stack([columns[c] for c in CHANNELS], axis=1)

@@ -113,7 +113,7 @@ def scales(rows: Rows, spread: Callable[[Floats], Floats]) -> Float32:
     return (TO_DEVIATION * typical).astype(np.float32)
 
 
-def match(found: Residuals, rows: Rows, row: Ints, profile: Ints, n: int) -> Float32:
+def match(found: Residuals, rows: Rows, row: Ints, profile: Ints, n: int, slower: Floats | None = None) -> Float32:
     """Return what speaks for and against each candidate, shape (n profiles, n candidates, len(match_names())).
 
     Parameters
@@ -126,12 +126,15 @@ def match(found: Residuals, rows: Rows, row: Ints, profile: Ints, n: int) -> Flo
         Which row (an index into ``found``) each use is, and whose profile; one row may serve many profiles.
     n : int
         How many profiles.
+    slower : ndarray of shape (n,), optional
+        log10 of the factor by which each profile's rates are taken to be slowed down; power is no rate.
     """
     chips, n_groups = len(candidates().ids), len(GROUPS)
+    shift = np.zeros(len(row)) if slower is None else np.where(np.isnan(rows.power[row]), slower[profile], 0.0)
     out = np.full((n, chips, len(match_names())), np.nan, dtype=np.float32)
     whole = n_groups * len(GROUP_FIGURES)
     group = GROUP_OF_REGIME[rows.describe[row, ROW_NAMES.index("regime")].astype(np.int64)]
-    cells = _cells(found, row, profile * n_groups + group)
+    cells = _cells(found, row, profile * n_groups + group, shift)
     owner, kind = cells.key // n_groups, cells.key % n_groups
     for at, figure in enumerate((cells.mean, cells.mean / cells.error, cells.nearest)):
         out[owner, :, kind * len(GROUP_FIGURES) + at] = figure
@@ -169,7 +172,7 @@ class _Cells:
     nearest: Floats
 
 
-def _cells(found: Residuals, row: Ints, key: Ints) -> _Cells:
+def _cells(found: Residuals, row: Ints, key: Ints, shift: Floats) -> _Cells:
     order = np.argsort(key, kind="stable")
     key, start, count = np.unique(key[order], return_index=True, return_counts=True)
     shape = (len(key), found.off.shape[1])
@@ -178,9 +181,10 @@ def _cells(found: Residuals, row: Ints, key: Ints) -> _Cells:
     step = 4096
     for first in range(0, len(key), step):
         cell = slice(first, min(first + step, len(key)))
-        used = row[order[start[cell.start] : ends[cell.stop - 1]]]
+        here = order[start[cell.start] : ends[cell.stop - 1]]
+        used, moved = row[here], shift[here, None]
         at = start[cell] - start[cell.start]
-        off = found.off[used].astype(np.float64)
+        off = found.off[used].astype(np.float64) + moved
         missing = np.isnan(off)
         off[missing] = 0.0
         weight = np.where(missing, 0.0, 1.0 / found.scale[used].astype(np.float64)[:, None] ** 2)
@@ -191,7 +195,8 @@ def _cells(found: Residuals, row: Ints, key: Ints) -> _Cells:
             scatter = np.add.reduceat(weight * off**2, at, axis=0) - mean[cell] ** 2 * total
             error[cell] = np.sqrt(told / total * (SHARED + (1.0 - SHARED) / np.minimum(told, MOST_FIGURES)))
             spread[cell] = np.where(told > 1, np.maximum(scatter, 0.0) / told, np.nan)
-        near = np.maximum.reduceat(np.where(np.isnan(found.near[used]), -np.inf, found.near[used]), at, axis=0)
+        reached = found.near[used] + moved
+        near = np.maximum.reduceat(np.where(np.isnan(reached), -np.inf, reached), at, axis=0)
         nearest[cell] = np.where(np.isfinite(near), near, np.nan)
     return _Cells(key, count.astype(np.float64), mean, error, spread, nearest)
 
