@@ -154,6 +154,20 @@ def _detect(head: str, name: str) -> Format:
     return best
 
 
+def detected(place: Path) -> Format:
+    """Return the format that a file's content shows it to be in; raises InputError like :func:`read`."""
+    from fingerprint.readers import table
+
+    with place.open("rb") as stream:
+        text, parquet = opened(stream, place.name)
+        if text is not None:
+            return _detect(text.peek_text(HEAD), place.name)
+        names = parquet_columns(cast("IO[Any]", parquet), place.name)
+        kept: list[Any] = [m for m in formats() if hasattr(m, "sniff_columns")]
+        best = max(kept, key=lambda m: m.sniff_columns(names))
+        return cast("Format", best if best.sniff_columns(names) >= SURE_ENOUGH else table)
+
+
 def _read_folder(folder: Path, name: str) -> Measurements:
     for module in formats():
         reader: Any = getattr(module, "read_folder", None)

@@ -50,6 +50,10 @@ _TELEMETRY: dict[str, tuple[str, str, str]] = {
 _STATISTICS = {"avg": "mean", "p50": "median", "p90": "p90", "p99": "p99"}
 _LENGTHS = {"input_sequence_length": "input_tokens", "output_sequence_length": "output_tokens"}
 
+#: Percent of the prompts' tokens that may be cached before what counts them no longer tells what was worked.
+MOST_CACHED = 10.0
+_OF_PROMPTS = ("total_token_throughput", "time_to_first_token")
+
 #: Texts and payloads, dropped while parsing.
 _DROPPED = frozenset({"payload", "payloads", "messages", "prompt", "prompts", "error_summary", "responses", "trace_data"})
 
@@ -131,8 +135,12 @@ def _summary(run: Mapping[str, Any], line: int, figures: Figures) -> None:
         # Little's law.
         each, mean = plain(rate.get("avg")), plain(latency.get("avg"))
         setting["concurrency"] = each * mean / 1e3 if each and mean else None
+    cached = plain(part(run, "theoretical_prefix_cache_hit").get("avg")) or 0.0
+    if cached > MOST_CACHED:
+        figures.note(f"{cached:.0f} % of the prompts' tokens may come from a cache; total rates and first tokens are left out")
     for metric in METRICS:
-        _metric(metric, part(run, metric), line, setting, figures)
+        if cached <= MOST_CACHED or metric not in _OF_PROMPTS:
+            _metric(metric, part(run, metric), line, setting, figures)
     _telemetry([measured for _, measured in gpus], line, setting, figures)
 
 
