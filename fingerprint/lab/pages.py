@@ -233,7 +233,7 @@ def innocent(row: Row) -> str:
 
 def write(root: Path) -> list[Path]:
     """Write the documents that are behind, and return which they were."""
-    behind = [file for file, text in documents(root).items() if file.read_text(encoding="utf-8") != text]
-    for file, text in documents(root).items():
+    behind = {file: text for file, text in documents(root).items() if file.read_text(encoding="utf-8") != text}
+    for file, text in behind.items():
         file.write_text(text, encoding="utf-8")
-    return behind
+    return list(behind)
