@@ -59,8 +59,8 @@ def documents(text: str, name: str, wanted: str, hook: Hook | None = None) -> tu
             if error.pos >= end or "Unterminated" in error.msg:
                 cut = line
                 break
-            if error.pos - begin > _NOISE or not text[:begin].strip():
-                # No stray brace of a log but a document with damage: what is left of it would be half the truth.
+            if error.pos - begin > _NOISE or not text[text.rfind("\n", 0, begin) + 1 : begin].strip():
+                # No stray brace within a line of a log but a document with damage: what is left of it would be half the truth.
                 raise FormatError(f"is broken JSON ({error.msg}, line {error.lineno}); save or copy the whole file again", name) from error
         except (RecursionError, ValueError) as error:
             raise FormatError(f"is JSON nested too deeply, or with too long a number; give {wanted}", f"{name}, line {line}") from error  # fmt: skip

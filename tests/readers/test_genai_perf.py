@@ -174,8 +174,8 @@ def test_records_are_streamed():
     class Many(io.TextIOBase):
         lines = iter([json.dumps(request(i % 50)) + "\n" for i in range(2000)])
 
-        def readline(self, size=-1):
-            return next(self.lines)
+        def peek_text(self, characters):
+            return json.dumps(request(0))
 
         def __iter__(self):
             return self.lines
