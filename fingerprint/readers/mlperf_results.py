@@ -125,7 +125,7 @@ def read(text: TextIO, name: str) -> Measurements:
         why = f" ({ignored[0].why})" if ignored else ""
         raise InputError(f"holds no result of an accelerator{why}", name)
     columns = {column: [row.get(column) for row in rows] for column in _COLUMNS}
-    table = from_columns(columns, where=name, identity=identity, notes=notes)
+    table = from_columns(columns, where=name, identity=identity, notes=[f"{name}: {note}" for note in notes])
     return replace(table, row=np.array(at, dtype=np.int64), ignored=tuple(ignored))
 
 
