@@ -72,7 +72,7 @@ def _from_csv(text: TextIO, name: str, profile_by: str | None, claimed_column: s
     header = [low if low in COLUMNS else h for h, low in zip(header, lower, strict=True)]
     twice = sorted({h for h in header if h and header.count(h) > 1})
     if twice:
-        raise InputError(f"has the column {twice[0]!r} twice", f"{name}, row 1")
+        raise InputError(f"has the column {twice[0][:60]!r} twice", f"{name}, row 1")
     rows = csv.reader(text, delimiter=delimiter)
     parts: list[Measurements] = []
     done = 0
@@ -157,7 +157,7 @@ def _measured(columns: Mapping[str, Any], name: str, first_row: int, profile_by:
     columns = dict(columns)
     for asked, purpose in ((profile_by, "to make profiles by"), (claimed_column, "with claims")):
         if asked is not None and asked not in columns:
-            raise InputError(f"has no column {asked!r} {purpose}; it has {', '.join(columns)}", name)
+            raise InputError(f"has no column {asked!r} {purpose}; it has {', '.join(c[:60] for c in list(columns)[:40])}", name)
     said = {key: columns[key] for key in ((claimed_column,) if claimed_column else IDENTITY_COLUMNS)
             if key in columns and (claimed_column or key not in COLUMNS)}  # fmt: skip
     if profile_by is not None:

@@ -298,6 +298,14 @@ def test_parquet_that_promises_a_billion_rows():
     assert "which can't be" in str(outcome(stream.getvalue()))
 
 
+def test_a_long_name_of_a_column_is_not_repeated_whole():
+    name = "9" * 5000
+    assert "twice" in str(outcome(f"{name},{name},quantity,unit,value\n1,1,power,W,1\n".encode()))
+    with pytest.raises(InputError) as caught:
+        readers.read_text(f"{name},quantity,unit,value\n1,power,W,1\n", profile_by="rack")
+    assert len(str(caught.value)) < 300
+
+
 def test_parquet_whose_text_is_none():
     """Its text need not be UTF-8, nor its numbers fit a float."""
     import pyarrow as pa
