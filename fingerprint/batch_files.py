@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 READ_ROWS, READ_BYTES = 20_000, 32_000_000
 
 #: Bytes of a word at most.
-LONGEST_WORD = 4_000
+LONGEST_WORD = 1_000
 
 #: Where profiles do not stand together: bits of the hash by which rows are put into files, and rows that are sorted in memory.
 BUCKET_BITS, BUCKET_ROWS = 6, 200_000
@@ -271,13 +271,17 @@ class _Source:
         groups = (self.file.metadata.row_group(k) for k in range(self.file.metadata.num_row_groups))
         widest = max((g.total_byte_size / max(g.num_rows, 1) for g in groups), default=0.0)
         for batch in self.file.iter_batches(int(min(max(READ_BYTES / max(widest, 1.0), 1), READ_ROWS)), columns=columns):
+            # Words are read as dictionaries: a long one that stands in each row is there once, until it is written out.
+            width = 8
             for name, column in zip(batch.schema.names, batch.columns, strict=True):
-                # Words are read as dictionaries: a long one that stands in each row is there once.
                 if pa.types.is_dictionary(column.type) and _is_word(column.type.value_type):
                     longest = pc.max(pc.binary_length(column.dictionary)).as_py() or 0
                     if longest > LONGEST_WORD:
                         raise InputError(f"column {name!r} holds a word of {longest:,} bytes; at most {LONGEST_WORD:,} are read", str(self.path))
-            yield batch
+                    width += longest
+            rows = max(READ_BYTES // width, 1)
+            for start in range(0, len(batch), rows):
+                yield batch.slice(start, rows)
 
 
 def _is_word(kind: pa.DataType) -> bool:
