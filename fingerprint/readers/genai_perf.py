@@ -21,7 +21,7 @@ from fingerprint.errors import FormatError, InputError
 from fingerprint.measurements import Measurements
 from fingerprint.readers import checkpoints, uncounted
 from fingerprint.readers.figures import Figures, device_names, plain
-from fingerprint.readers.json_text import documents, find, part
+from fingerprint.readers.json_text import documents, find, part, weighed
 from fingerprint.readers.printed import clean, lines
 
 NAME = "genai-perf"
@@ -252,6 +252,7 @@ def _records(lines: Iterator[str], figures: Figures) -> None:
             continue  # a line of a log
         if wrong is not None:
             raise InputError("is no JSON that can be read", f"{figures.name}, line {wrong}")
+        weighed(line, figures.name)
         try:
             record = json.loads(clean(line))
         except (ValueError, RecursionError):

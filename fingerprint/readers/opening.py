@@ -30,6 +30,11 @@ PARQUET_BYTES, PARQUET_EXPANSION = 1 << 28, 1000
 _OPENS = re.compile(r'^[ \t]{0,40}(?:\[\s{0,40})?\{(?=\s{0,40}"|\s{0,40}$)', re.MULTILINE)
 
 
+#: In a text of more characters, read as one, those that would make each of them four bytes wide are replaced: emoji in answers.
+_NARROWED = 1 << 24
+_ASTRAL = re.compile("[\U00010000-\U0010ffff]")
+
+
 class PeekedText(io.TextIOBase):
     """A text stream over bytes that can show its head first, and that turns damage into clear errors."""
 
@@ -98,6 +103,9 @@ class PeekedText(io.TextIOBase):
             held += len(text)
         if held > LARGEST_TEXT and not bounded:
             raise InputError(f"holds more than {LARGEST_TEXT:,} characters; split it", self._name)
+        if held > _NARROWED:
+            for i, part in enumerate(parts):
+                parts[i] = part if part.isascii() else _ASTRAL.sub("\ufffd", part)
         text = "".join(parts)
         # The caller's text is not kept here as well.
         self._buffer, self._position = text[wanted:], 0

@@ -14,6 +14,7 @@ import numpy as np
 from fingerprint import workloads
 from fingerprint.errors import InputError
 from fingerprint.measurements import COLUMNS, Measurements, Words, concatenate, from_columns, number_word
+from fingerprint.readers.json_text import weighed
 
 NAME = "table"
 TITLE = "The project's own table: CSV, JSON Lines, JSON array or Parquet, one figure a row"
@@ -107,6 +108,7 @@ def _lines(text: TextIO, name: str) -> Iterator[Mapping[str, Any]]:
 
 
 def _record(line: str, where: str) -> Mapping[str, Any]:
+    weighed(line, where)
     try:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -118,6 +120,7 @@ def _record(line: str, where: str) -> Mapping[str, Any]:
 
 def _array(text: TextIO, name: str) -> Sequence[Mapping[str, Any]]:
     content = text.read()
+    weighed(content, name)
     try:
         rows = json.loads(content)
     except (ValueError, RecursionError) as error:
