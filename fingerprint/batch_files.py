@@ -43,8 +43,8 @@ READ_ROWS, READ_BYTES = 20_000, 32_000_000
 #: Bytes of a word at most.
 LONGEST_WORD = 1_000
 
-#: Where profiles do not stand together: bits of the hash by which rows are put into files, and rows that are sorted in memory.
-BUCKET_BITS, BUCKET_ROWS = 6, 200_000
+#: Where profiles do not stand together: bits of the hash by which rows are put into files, and bytes that are sorted in memory.
+BUCKET_BITS, BUCKET_BYTES = 6, 64_000_000
 
 #: Runs of rows whose profiles are remembered while looking whether a profile comes twice.
 MOST_RUNS = 8_000_000
@@ -349,7 +349,7 @@ def _sorted(batches: Iterator[pa.RecordBatch], stem: Path, shift: int) -> Iterat
     They go to files by the bits of the hash from ``shift`` on. A small file is sorted in memory; a large one is split by the
     next bits, unless all of it is one profile.
     """
-    rows: dict[int, int] = {}
+    size: dict[int, int] = {}
     least: dict[int, int] = {}
     most: dict[int, int] = {}
     with contextlib.ExitStack() as stack:
@@ -362,13 +362,14 @@ def _sorted(batches: Iterator[pa.RecordBatch], stem: Path, shift: int) -> Iterat
                 k = int(bucket[mine[0]])
                 if k not in writers:
                     writers[k] = stack.enter_context(pa.ipc.new_file(stack.enter_context(_bucket(stem, k).open("wb")), batch.schema))
-                writers[k].write_batch(batch.take(pa.array(mine)))
-                rows[k] = rows.get(k, 0) + len(mine)
+                piece = batch.take(pa.array(mine))
+                writers[k].write_batch(piece)
+                size[k] = size.get(k, 0) + piece.nbytes
                 least[k] = min(least.get(k, 1 << 64), int(hashes[mine].min()))
                 most[k] = max(most.get(k, 0), int(hashes[mine].max()))
-    for k in sorted(rows):
+    for k in sorted(size):
         file = _bucket(stem, k)
-        if rows[k] <= BUCKET_ROWS:
+        if size[k] <= BUCKET_BYTES:
             whole = pa.Table.from_batches(_stretches(file))
             # Sorting is not stable there: the place in the file decides between rows of one profile.
             whole = whole.append_column("place", pa.array(np.arange(len(whole))))
@@ -386,11 +387,12 @@ def _bucket(stem: Path, k: int) -> Path:
 
 
 def _stretches(file: Path) -> Iterator[pa.RecordBatch]:
-    """Yield a file's rows, :data:`READ_ROWS` or a few more at a time."""
+    """Yield a file's rows, :data:`READ_ROWS` or :data:`READ_BYTES` or a few more at a time."""
     with pa.OSFile(str(file)) as stream, pa.ipc.open_file(stream) as reader:
         waiting: list[pa.RecordBatch] = []
         for number in range(reader.num_record_batches):
             waiting.append(reader.get_batch(number))
-            if sum(map(len, waiting)) >= READ_ROWS or number == reader.num_record_batches - 1:
+            full = sum(map(len, waiting)) >= READ_ROWS or sum(b.nbytes for b in waiting) >= READ_BYTES
+            if full or number == reader.num_record_batches - 1:
                 yield from pa.Table.from_batches(waiting).combine_chunks().to_batches()
                 waiting = []

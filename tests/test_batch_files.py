@@ -79,7 +79,7 @@ def test_profiles_that_do_not_stand_together_are_still_one_line_each(
     source: Path, frame: pd.DataFrame, seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rows scattered over the file give the lines they give in order; the order of lines depends on names alone."""
-    monkeypatch.setattr(batch_files, "BUCKET_ROWS", 50)
+    monkeypatch.setattr(batch_files, "BUCKET_BYTES", 1)
     # Rows of a profile keep their order among themselves: energies belong to the speed before them.
     draw = np.random.default_rng(seed).random(len(frame))
     place = pd.Series(draw).groupby(frame["profile"]).transform(lambda v: np.sort(v.to_numpy()))
@@ -94,7 +94,7 @@ def test_profiles_that_do_not_stand_together_are_still_one_line_each(
     numbers = one.select_dtypes("number").columns
     np.testing.assert_allclose(two.loc[one.index, numbers], one[numbers], rtol=1e-9, atol=1e-9)
     assert two.loc[one.index, "answer"].tolist() == one["answer"].tolist()
-    monkeypatch.setattr(batch_files, "BUCKET_ROWS", 10**6)
+    monkeypatch.setattr(batch_files, "BUCKET_BYTES", 10**9)
     run(tmp_path / "scattered.parquet", tmp_path / "again")
     assert (tmp_path / "again").read_bytes() == (tmp_path / "out").read_bytes()
 
