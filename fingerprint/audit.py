@@ -9,6 +9,7 @@ counts and precisions are mistyped often, so each finding comes with what would 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -44,6 +45,10 @@ INNOCENT = ("a unit or prefix that was mistyped", "a number of accelerators othe
             "a precision other than stated (FP8 called BF16, sparse figures called dense)",
             "other work than named (an open division may change a model, its steps or its sparsity)",
             "a slip in the chip's name, or a label copied from another row")  # fmt: skip
+
+
+#: MLPerf's open division as a part of a profile's name.
+_OPEN = re.compile(r"(?:^|/)open(?:/|$)")
 
 
 @dataclass(frozen=True)
@@ -266,7 +271,7 @@ def audit(measurements: Measurements, labels: Mapping[str, Sequence[str]] | None
             claimed_class=model.classes[column[i]] if name else "", claimed_probability=float(p[i, column[i]]) if name and enough[i] else np.nan,
             result=told.result if told and ground[i] else "", why=why, ground=ground[i],
             p_value=float(value[i]), q_value=float(q[i]), flagged=flagged,
-            innocent=_innocent(measurements, name, gone[n], slip_of.get(n, ())) if flagged else (), rows_used=int(figures[i]),
+            innocent=_innocent(measurements, n, name, gone[n], slip_of.get(n, ())) if flagged else (), rows_used=int(figures[i]),
         ))  # fmt: skip
     return Audit(tuple(lines), tuple(copies(measurements, {n: name for n, (name, _) in claimed.items()})), tuple(found_slips), level,
                  {"version": model.version, "data": model.data})  # fmt: skip
@@ -305,9 +310,11 @@ def _nearest(name: str, gone: Sequence[Exclusion]) -> Exclusion | None:
     return min(of_claim, key=lambda e: (e.margin / e.tolerance, e.chip)) if {e.chip for e in of_claim} == members else None
 
 
-def _innocent(table: Measurements, name: str, gone: Sequence[Exclusion], slipped: Sequence[Slip]) -> tuple[str, ...]:
-    """Return what the figures of a profile that does not fit suggest: a unit, a precision, a count."""
+def _innocent(table: Measurements, profile: str, name: str, gone: Sequence[Exclusion], slipped: Sequence[Slip]) -> tuple[str, ...]:
+    """Return what a profile that does not fit suggests: a unit, a precision, a count, or a division that may change the work."""
     out = [f"a unit: {s.says()}" for s in slipped]
+    if _OPEN.search(profile):
+        out.append("other work: the open division may change a model, its steps or its sparsity")
     e = _nearest(name, gone)
     if e is None:
         return tuple(out)

@@ -41,10 +41,10 @@ if TYPE_CHECKING:
 READ_ROWS, READ_BYTES = 20_000, 32_000_000
 
 #: Bytes of a word at most.
-LONGEST_WORD = 4_000
+LONGEST_WORD = 1_000
 
-#: Where profiles do not stand together: bits of the hash by which rows are put into files, and rows that are sorted in memory.
-BUCKET_BITS, BUCKET_ROWS = 6, 200_000
+#: Where profiles do not stand together: bits of the hash by which rows are put into files, and bytes that are sorted in memory.
+BUCKET_BITS, BUCKET_BYTES = 6, 64_000_000
 
 #: Runs of rows whose profiles are remembered while looking whether a profile comes twice.
 MOST_RUNS = 8_000_000
@@ -271,13 +271,17 @@ class _Source:
         groups = (self.file.metadata.row_group(k) for k in range(self.file.metadata.num_row_groups))
         widest = max((g.total_byte_size / max(g.num_rows, 1) for g in groups), default=0.0)
         for batch in self.file.iter_batches(int(min(max(READ_BYTES / max(widest, 1.0), 1), READ_ROWS)), columns=columns):
+            # Words are read as dictionaries: a long one that stands in each row is there once, until it is written out.
+            width = 8
             for name, column in zip(batch.schema.names, batch.columns, strict=True):
-                # Words are read as dictionaries: a long one that stands in each row is there once.
                 if pa.types.is_dictionary(column.type) and _is_word(column.type.value_type):
                     longest = pc.max(pc.binary_length(column.dictionary)).as_py() or 0
                     if longest > LONGEST_WORD:
                         raise InputError(f"column {name!r} holds a word of {longest:,} bytes; at most {LONGEST_WORD:,} are read", str(self.path))
-            yield batch
+                    width += longest
+            rows = max(READ_BYTES // width, 1)
+            for start in range(0, len(batch), rows):
+                yield batch.slice(start, rows)
 
 
 def _is_word(kind: pa.DataType) -> bool:
@@ -345,7 +349,7 @@ def _sorted(batches: Iterator[pa.RecordBatch], stem: Path, shift: int) -> Iterat
     They go to files by the bits of the hash from ``shift`` on. A small file is sorted in memory; a large one is split by the
     next bits, unless all of it is one profile.
     """
-    rows: dict[int, int] = {}
+    size: dict[int, int] = {}
     least: dict[int, int] = {}
     most: dict[int, int] = {}
     with contextlib.ExitStack() as stack:
@@ -358,13 +362,14 @@ def _sorted(batches: Iterator[pa.RecordBatch], stem: Path, shift: int) -> Iterat
                 k = int(bucket[mine[0]])
                 if k not in writers:
                     writers[k] = stack.enter_context(pa.ipc.new_file(stack.enter_context(_bucket(stem, k).open("wb")), batch.schema))
-                writers[k].write_batch(batch.take(pa.array(mine)))
-                rows[k] = rows.get(k, 0) + len(mine)
+                piece = batch.take(pa.array(mine))
+                writers[k].write_batch(piece)
+                size[k] = size.get(k, 0) + piece.nbytes
                 least[k] = min(least.get(k, 1 << 64), int(hashes[mine].min()))
                 most[k] = max(most.get(k, 0), int(hashes[mine].max()))
-    for k in sorted(rows):
+    for k in sorted(size):
         file = _bucket(stem, k)
-        if rows[k] <= BUCKET_ROWS:
+        if size[k] <= BUCKET_BYTES:
             whole = pa.Table.from_batches(_stretches(file))
             # Sorting is not stable there: the place in the file decides between rows of one profile.
             whole = whole.append_column("place", pa.array(np.arange(len(whole))))
@@ -382,11 +387,12 @@ def _bucket(stem: Path, k: int) -> Path:
 
 
 def _stretches(file: Path) -> Iterator[pa.RecordBatch]:
-    """Yield a file's rows, :data:`READ_ROWS` or a few more at a time."""
+    """Yield a file's rows, :data:`READ_ROWS` or :data:`READ_BYTES` or a few more at a time."""
     with pa.OSFile(str(file)) as stream, pa.ipc.open_file(stream) as reader:
         waiting: list[pa.RecordBatch] = []
         for number in range(reader.num_record_batches):
             waiting.append(reader.get_batch(number))
-            if sum(map(len, waiting)) >= READ_ROWS or number == reader.num_record_batches - 1:
+            full = sum(map(len, waiting)) >= READ_ROWS or sum(b.nbytes for b in waiting) >= READ_BYTES
+            if full or number == reader.num_record_batches - 1:
                 yield from pa.Table.from_batches(waiting).combine_chunks().to_batches()
                 waiting = []

@@ -72,25 +72,25 @@ class Tables:
             self._strike(open_, known, np.flatnonzero(~slow))
         else:
             self._strike(open_, known, np.arange(len(self.features)))
-        leaf = _first_bit(np.ascontiguousarray(open_.T)) + np.arange(0, len(self.value), self.width)[:, None]
-        return np.asarray(self.value[leaf])
+        leaf = _first_bit(np.ascontiguousarray(open_.T), np.arange(0, len(self.value), self.width)[:, None])
+        return np.asarray(self.value.take(leaf))
 
     def _strike(self, open_: npt.NDArray[Any], known: Floats, columns: npt.NDArray[np.intp]) -> None:
         line = np.empty_like(open_)
         for k in columns.tolist():
             limits = self.thresholds[k]
-            at = np.searchsorted(limits, known[:, k], side="left")
+            at = limits.searchsorted(known[:, k])
             at[np.isnan(known[:, k])] = len(limits) + 1
-            np.take(self.lines[k], at, axis=0, out=line, mode="clip")
+            self.lines[k].take(at, axis=0, out=line, mode="clip")
             np.bitwise_and(open_, line, out=open_)
 
 
-def _first_bit(bits: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """Return the number of the lowest bit set; a power of two's exponent as a float is exact."""
+def _first_bit(bits: npt.NDArray[Any], start: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return ``start`` plus the number of the lowest bit set; a power of two's exponent as a float is exact."""
     lowest = bits & (~bits + np.asarray(1, dtype=bits.dtype))
     if bits.dtype.itemsize < 8:
-        return np.asarray((lowest.astype(np.float32).view(np.int32) >> 23) - 127, dtype=np.int64)
-    return np.asarray((lowest.astype(np.float64).view(np.int64) >> 52) - 1023)
+        return np.asarray(np.add(lowest.astype(np.float32).view(np.int32) >> 23, start - 127, dtype=np.int64))
+    return np.asarray((lowest.astype(np.float64).view(np.int64) >> 52) + (start - 1023))
 
 
 def tables(feature: Ints, threshold: Floats, left: Ints, right: Ints, value: Floats, missing_left: npt.NDArray[np.uint8],

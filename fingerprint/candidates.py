@@ -190,12 +190,17 @@ def _work() -> dict[str, float]:
     return out
 
 
+def _units() -> Floats:
+    """Return :func:`native` of every precision, shape (n_precisions, n_candidates)."""
+    return np.stack([candidates().native[p] for p in _PRECISIONS])
+
+
 def native(precision: npt.NDArray[np.int64]) -> Floats:
     """Return 1 where a candidate has a unit for the row's precision, else 0; shape (n, n_candidates).
 
     Arithmetic without a unit of its own is done in a wider one, at a cost.
     """
-    return np.stack([candidates().native[p] for p in _PRECISIONS])[precision]
+    return np.asarray(_units()[precision])
 
 
 def pairs(rows: Rows, chip: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:
@@ -217,7 +222,7 @@ def pairs(rows: Rows, chip: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:
     known = candidates()
     by_precision = np.stack([known.peaks[p] for p in _PRECISIONS])
     peak = by_precision[rows.precision, chip]
-    suits = native(rows.precision)[np.arange(len(rows)), chip]
+    suits = _units()[rows.precision, chip]
     sixteen = known.peaks["fp16"][chip]
     bandwidth = known.bandwidth[chip]
     roof = np.fmax(rows.flops - peak, rows.bytes - bandwidth)

@@ -17,7 +17,7 @@ from fingerprint.candidates import GROUP_OF_REGIME, GROUPS, ROW_NAMES, Rows, can
 from fingerprint.measurements import Floats, Mask
 
 #: Rows by chips predicted at once; bounds memory.
-CHUNK_ROWS = 400_000
+CHUNK_ROWS = 50_000
 
 #: Added to an error before its logarithm: no figure is surer than to 5 %.
 LEAST_ERROR = 0.02

@@ -88,6 +88,12 @@ class Forest:
     def _tables(self) -> bitvectors.Tables | None:
         return bitvectors.tables(self.feature, self.threshold, self.left, self.right, self.value, self.missing_left, self.root)
 
+    @cached_property
+    def _in_turn(self) -> bool:
+        """Whether trees add to the outputs in turn, as those of a boosted classifier do."""
+        turns = np.arange(len(self.output)) % len(self.baseline)
+        return bool(len(turns) and turns[-1] == len(self.baseline) - 1 and (self.output == turns).all())
+
     def __getstate__(self) -> dict[str, Any]:
         # Tables are made anew where they are needed: they are larger than the forest.
         return {f.name: getattr(self, f.name) for f in fields(self)}
@@ -111,6 +117,11 @@ class Forest:
     def _added(self, leaves: Floats) -> Floats:
         """Return the sums, shape (n_rows, n_outputs), in the order of training as in scikit-learn: the last bits agree."""
         rows = leaves.shape[1]
+        if rows >= MANY and self._in_turn:
+            # Along the first axis NumPy adds one tree after the other.
+            rounds = np.ascontiguousarray(leaves).reshape(-1, len(self.baseline), rows)
+            rounds[0] += self.baseline[:, None]
+            return np.asarray(np.add.reduce(rounds, axis=0).T)
         out = np.repeat(self.baseline[:, None], rows, axis=1)
         if rows >= MANY:
             for k, tree in zip(self.output.tolist(), leaves, strict=True):

@@ -117,6 +117,15 @@ def test_innocent_explanations_are_those_that_would_make_the_figure_fit():
     assert any("4 accelerators rather than 2" in said for said in audit(counted, model=Oracle()).flagged[0].innocent)
 
 
+@pytest.mark.parametrize(("profile", "changes"), [("open/A/S", True), ("v4.1/A/S/open", True), ("closed/A/open-rack", False)])
+def test_an_open_division_explains_other_work(profile, changes):
+    table = from_columns({"profile": [profile], "tool": ["kernel"], "phase": ["kernel"], "workload": ["gemm"], "precision": ["bf16"], "m": [8192.0],
+                          "n": [8192.0], "k": [8192.0], "quantity": ["compute_rate"], "unit": ["TFLOP/s"], "value": [650.0]},
+                         identity={profile: ("H20",)})  # fmt: skip
+    (line,) = audit(table, model=Oracle()).flagged
+    assert any("open division" in said for said in line.innocent) == changes
+
+
 def test_samples_that_are_tokens_are_recognised():
     """1,430 tokens a second are within reach of the card, as many answers of 294 tokens are not."""
     table = from_columns({"profile": ["s"], "tool": ["mlperf-inference"], "workload": ["llama-2-7b"], "phase": ["offline"], "precision": ["fp8"],

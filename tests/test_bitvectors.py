@@ -1,5 +1,7 @@
 """Scoring by bits finds the leaves that walking finds."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -53,6 +55,18 @@ def test_every_row_ends_in_the_leaf_that_walking_finds(leaves):
     forest, x = grown(leaves, 30, leaves), rows(3 * bitvectors.CHUNK + 11, leaves)
     assert forest._tables is not None
     np.testing.assert_array_equal(forest.scores(x), walked(forest, x))
+
+
+@pytest.mark.parametrize("outputs", [1, 2, 13])
+@pytest.mark.parametrize("leaves", [5, bitvectors.MOST_LEAVES + 1])
+def test_a_row_among_many_gets_the_sums_that_it_gets_alone_to_the_last_bit(leaves, outputs):
+    """Whether trees add to the outputs in turn, as a boosted classifier's do, or in any order; by bits or by walking."""
+    trees = 3 * outputs
+    mixed, x = grown(leaves, trees, leaves, outputs), rows(2 * MANY, 3)
+    turned = replace(mixed, output=np.arange(trees, dtype=np.int32) % outputs)
+    for forest in (mixed, turned):
+        alone = np.concatenate([forest.scores(x[i : i + 1]) for i in range(len(x))])
+        assert (forest.scores(x) == alone).all()
 
 
 def test_larger_trees_are_walked():

@@ -1,6 +1,7 @@
 """What the documents say is so: blocks run, links lead somewhere, the command's reference is its --help.
 
-``python tests/test_docs.py`` writes docs/CLI.md and the answer that the README shows anew.
+``python tests/test_docs.py`` writes anew what is generated: docs/CLI.md, the answers that the README shows, its picture, and the
+figures in README.md, docs/EVASION.md and docs/AUDIT.md. Run it after ``fingerprint train`` or ``evaluate``.
 """
 
 import re
@@ -13,12 +14,14 @@ import pytest
 from click.testing import CliRunner
 
 from fingerprint import cli
+from fingerprint.lab import pages, picture
 from fingerprint.measurements import COLUMNS
 from fingerprint.units import QUANTITIES, convert
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("datasets/*.md"), *ROOT.glob("models/*.md")])
 REFERENCE = ROOT / "docs" / "CLI.md"
+PICTURE = ROOT / "docs" / "verdict.svg"
 
 #: A marked block: "file: NAME" is written to that file, "runs" is run.
 MARKED = re.compile(r"<!-- (?:file: (?P<file>\S+)|runs) -->\n```(?P<kind>\w+)\n(?P<body>.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -171,27 +174,89 @@ def example() -> str:
     return found[1]
 
 
+#: The README's second verdict: the file, what is claimed of it, and the parts that are shown.
+EXCLUDED = ("datasets/examples/h800-deepgemm.csv", "H20", ("Excluded by a figure", "Why", "The claim"))
+
+
+def told(status: int, *arguments: str) -> str:
+    result = CliRunner().invoke(cli.classify_profile, arguments, env={"COLUMNS": "100"})
+    assert result.exit_code == status, result.stderr
+    return result.stdout.rstrip()
+
+
 def answer() -> str:
     """Return the README's block with the answer about its example, at a width of 100."""
-    result = CliRunner().invoke(cli.classify_profile, [str(ROOT / example())], env={"COLUMNS": "100"})
-    assert result.exit_code == 0, result.stderr
-    return f"\n```text\n{result.stdout.rstrip()}\n```\n"
+    return f"\n```text\n{told(0, str(ROOT / example()))}\n```\n"
 
 
-def test_the_readme_shows_the_answer_that_is_given():
-    assert marked("example-output") == answer(), "the README's answer is old; write it anew with: python tests/test_docs.py"
+def excluded_answer() -> str:
+    """Return the README's block with the parts that exclude an H20."""
+    file, claimed, shown = EXCLUDED
+    parts = told(1, "--claimed", claimed, str(ROOT / file)).split("\n\n")
+    return "\n```text\n" + "\n\n".join(part for part in parts if part.startswith(shown)) + "\n```\n"
 
 
-def test_the_readme_shows_figures_of_the_model_card():
-    card = (ROOT / "models" / "CARD.md").read_text(encoding="utf-8")
-    figures = re.findall(r"\d+\.\d{2,}", marked("figures"))
-    assert len(figures) >= 3
-    assert [f for f in figures if f not in card] == []
+#: What the README shows of the command, by its markers.
+ANSWERS = {"example-output": answer, "excluded-output": excluded_answer}
+BEHIND = "is behind; write it anew with: python tests/test_docs.py"
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_the_readme_shows_the_answer_that_is_given(name):
+    assert marked(name) == ANSWERS[name](), f"the README's answer {BEHIND}"
+
+
+def test_the_readme_explains_an_h20_and_an_exclusion_by_the_figures_it_shows():
+    """The sentences beside the answers speak of figures that stand in them."""
+    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    for part, words in (("example-output", ("142 TFLOP/s", "H20 (cut-down Hopper)", "90%", "13%")),
+                        ("excluded-output", ("row 27", "4.29 times the ceiling", "INCONSISTENT", "316 TFLOP/s"))):  # fmt: skip
+        assert [w for w in words if w not in " ".join(marked(part).split())] == []
+    explained = text.split("**Why H20?**")[1].split("## How to read")[0]
+    assert all(w in explained for w in ("142 TFLOP/s", "90 %", "13 %", "row 27", "4.29 times the ceiling", "316"))
+
+
+def test_measured_parts_of_the_documents_are_what_was_measured():
+    for file, text in pages.documents(ROOT).items():
+        assert file.read_text(encoding="utf-8") == text, f"{file.name} {BEHIND}"
+
+
+def letters(picture: str) -> list[str]:
+    return re.findall(r"<text[^>]*>([^<]*)</text>", picture)
+
+
+def test_the_readmes_picture_is_of_these_verdicts(tmp_path):
+    """Its words: releases of matplotlib draw a line differently."""
+    pytest.importorskip("matplotlib")
+    picture.draw(ROOT / "datasets" / "examples", tmp_path / "verdict.svg")
+    shown = PICTURE.read_text(encoding="utf-8")
+    assert letters(shown) == letters((tmp_path / "verdict.svg").read_text(encoding="utf-8")), f"docs/verdict.svg {BEHIND}"
+    assert {"H20-141GB", "× H20-141GB", "H100-SXM"} <= set(letters(shown))
+    assert PICTURE.stat().st_size < 200 * 1024
+    assert "docs/verdict.svg" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("document", sorted(ROOT.glob("docs/*.md")), ids=lambda path: path.name)
+def test_the_readme_leads_to_every_document(document):
+    assert f"](docs/{document.name})" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+#: Blocks of Python that are pieces of a larger program, by document: a module's outline; a Dask frame's and a Spark frame's call.
+PIECES = {"CONTRIBUTING.md": 1, "docs/SCALE.md": 2}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=names(DOCUMENTS))
+def test_every_block_of_code_is_marked_to_run(document):
+    blocks = re.findall(r"(<!-- (?:runs|file: \S+) -->\n)?^```(?:python|console)$", document.read_text(encoding="utf-8"), re.MULTILINE)
+    assert blocks.count("") == PIECES.get(str(document.relative_to(ROOT)), 0)
 
 
 if __name__ == "__main__":
     REFERENCE.write_text(reference(), encoding="utf-8")
     readme = ROOT / "README.md"
-    before, _, rest = readme.read_text(encoding="utf-8").partition("<!-- example-output -->")
-    after = rest.partition("<!-- /example-output -->")[2]
-    readme.write_text(f"{before}<!-- example-output -->{answer()}<!-- /example-output -->{after}", encoding="utf-8")
+    for name, make in ANSWERS.items():
+        before, _, rest = readme.read_text(encoding="utf-8").partition(f"<!-- {name} -->")
+        after = rest.partition(f"<!-- /{name} -->")[2]
+        readme.write_text(f"{before}<!-- {name} -->{make()}<!-- /{name} -->{after}", encoding="utf-8")
+    pages.write(ROOT)
+    picture.draw(ROOT / "datasets" / "examples", PICTURE)

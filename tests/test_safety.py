@@ -65,13 +65,26 @@ def test_classifying_never_touches_the_network(style: list[str]) -> None:
     assert len(done.stdout) > 50
 
 
-def test_batch_in_one_process_never_touches_the_network(tmp_path: Path) -> None:
-    """Neither does a table of profiles."""
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_batch_never_touches_the_network(tmp_path: Path, jobs: int) -> None:
+    """Neither does a table of profiles, in one process or by workers of this machine."""
     rows = load_dataset()
     rows[rows["source"] == "facts-gemm"].head(50).sort_values("profile").to_parquet(tmp_path / "in.parquet", index=False)
-    done = guarded(NETWORK, COMMAND.format("fingerprint"), "batch", tmp_path / "in.parquet", tmp_path / "out.parquet")
+    given = ("batch", tmp_path / "in.parquet", tmp_path / "out.parquet", "--jobs", jobs)
+    done = guarded(NETWORK, COMMAND.format("fingerprint"), *given)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out.parquet").exists()
+
+
+@pytest.mark.parametrize("command", [("audit",), ("audit", "--csv"), ("formats",), ("chips",)])
+def test_the_other_commands_never_touch_the_network(tmp_path: Path, command: tuple[str, ...]) -> None:
+    """Auditing a board, and the lists."""
+    rows = load_dataset()
+    rows[rows["source"] == "facts-gemm"].head(40).to_csv(tmp_path / "board.csv", index=False)
+    board = [tmp_path / "board.csv", "--claimed-column", "chip"] if command[0] == "audit" else []
+    done = guarded(NETWORK, COMMAND.format("fingerprint"), *command, *board)
+    assert done.returncode in (0, 1), done.stderr
+    assert done.stdout
 
 
 class _Bomb:

@@ -23,7 +23,7 @@ PROTOCOLS: dict[str, str] = {
 HEAD = ("macro_f1_four", "macro_f1_six", "accuracy_six", "accuracy_surest_80", "calibration_error", "log_loss", "coverage", "set_size")
 
 
-class _Figures:
+class Lookup:
     """Look-up in the list of figures."""
 
     def __init__(self, figures: Iterable[Figure]) -> None:
@@ -31,6 +31,7 @@ class _Figures:
         self.by_key = {(f["protocol"], f["slice"], f["metric"], f["class"], f["model"]): f for f in self.all}
 
     def get(self, protocol: str, slice_: str, metric: str, class_: str | None = None, model: str = "shipped") -> Figure | None:
+        """Return a figure, None where it was not measured."""
         return self.by_key.get((protocol, slice_, metric, class_, model))
 
     def cell(self, protocol: str, slice_: str, metric: str, class_: str | None = None, model: str = "shipped") -> str:
@@ -59,7 +60,7 @@ def model_card(figures: Sequence[Figure], confusion: Sequence[Figure], about: di
     about : dict
         What the card begins with: data, date.
     """
-    found = _Figures(figures)
+    found = Lookup(figures)
     lines = [
         "# Model card: `architecture.fpm`", "",
         "Three experts (trees over profile vectors, a match of figures with chips' data sheets, a weighing of classes), calibrated and",
@@ -77,18 +78,19 @@ def model_card(figures: Sequence[Figure], confusion: Sequence[Figure], about: di
         names = [c for c in CLASSES if any(c in (f["truth"], f["answer"]) for f in confusion)]
         count = {(f["truth"], f["answer"]): f["n"] for f in confusion}
         rows = ([truth, *(f"{count.get((truth, answer), 0):,}" for answer in names)] for truth in names)
-        lines += [f"## Confusions, by source ({MAIN})", "", *_table(["truth", *names], rows), ""]
+        lines += [f"## Confusions, by source ({MAIN})", "", *table(["truth", *names], rows), ""]
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Yield the lines of a table in Markdown."""
     yield "| " + " | ".join(head) + " |"
     yield "|---|" + "---|" * (len(head) - 1)
     for row in rows:
         yield "| " + " | ".join(row) + " |"
 
 
-def _protocol(found: _Figures, protocol: str, words: str) -> Iterator[str]:
+def _protocol(found: Lookup, protocol: str, words: str) -> Iterator[str]:
     told = list(dict.fromkeys(f["slice"] for f in found.all if f["protocol"] == protocol))
     slices = [s for s in SLICES.values() if s in told]
     if not slices:
@@ -96,36 +98,36 @@ def _protocol(found: _Figures, protocol: str, words: str) -> Iterator[str]:
     yield from (f"## {protocol.replace('-', ' ').capitalize()}", "", words, "")
     head = ["figures", "profiles", "macro-F1, four", "macro-F1, six", "accuracy, six", "surest 80 %", "calibration error", "log loss",
             "coverage of 90 % sets", "set size"]  # fmt: skip
-    yield from _table(head, ([s, found.count(protocol, s, "macro_f1_six"), *(found.cell(protocol, s, m) for m in HEAD)] for s in slices))
+    yield from table(head, ([s, found.count(protocol, s, "macro_f1_six"), *(found.cell(protocol, s, m) for m in HEAD)] for s in slices))
     where = [s for s in told if s.endswith(WHERE)]
     models = ("shipped", "raw-boosting", "nearest-prototype")
     if any(found.get(protocol, s, "macro_f1_six", None, "raw-boosting") for s in slices):
         yield from ("", "Baselines on the same folds (macro-F1 over six classes; errors as a share of the prototype rule's):", "")
         rows = ([s, *(found.cell(protocol, s, "macro_f1_six", None, m) for m in models), found.cell(protocol, s, "error_against_prototype")]
                 for s in (*slices, *where))  # fmt: skip
-        yield from _table(["figures", "this model", "boosting on raw columns", "nearest prototype", "error against it"], rows)
+        yield from table(["figures", "this model", "boosting on raw columns", "nearest prototype", "error against it"], rows)
     yield from ("", f"By class ({MAIN}):", "")
     classes = [c for c in CLASSES if found.get(protocol, MAIN, "recall", c)]
-    yield from _table(["class", "profiles", "recall", "precision", "coverage"], (
+    yield from table(["class", "profiles", "recall", "precision", "coverage"], (
         [c, found.count(protocol, MAIN, "recall", c), *(found.cell(protocol, MAIN, m, c) for m in ("recall", "precision", "coverage"))]
         for c in classes))  # fmt: skip
     yield from ("", "The likeliest chip (a twin counts as right in the last column):", "")
     told_chips: list[tuple[str, str, str | None]] = [(MAIN, "any", None), *((f"{MAIN}, class given", c, c) for c in WITHIN)]
-    yield from _table(["figures", "class", "profiles", "the very chip", "it or a twin"], (
+    yield from table(["figures", "class", "profiles", "the very chip", "it or a twin"], (
         [s, c, found.count(protocol, s, "chip_within_twins", k), found.cell(protocol, s, "chip_top1", k),
          found.cell(protocol, s, "chip_within_twins", k)]
         for s, c, k in told_chips))  # fmt: skip
     yield ""
 
 
-def _masked(found: _Figures) -> Iterator[str]:
+def _masked(found: Lookup) -> Iterator[str]:
     names = list(dict.fromkeys(f["protocol"] for f in found.all if f["protocol"].startswith("masked-")))
     if not names:
         return
     yield from ("## Masked", "", f"Profiles held out by source ({MAIN}; a few of each origin and chip), as they are and masked, by",
                 "the same experts and calibrations. What each masking does: docs/EVASION.md.", "")  # fmt: skip
     head = ["masking", "profiles", "macro-F1, four", "lost", "macro-F1, six", "coverage of 90 % sets", "H20 recall"]
-    yield from _table(head, (
+    yield from table(head, (
         [n.removeprefix("masked-"), found.count(n, MAIN, "macro_f1_four"), found.cell(n, MAIN, "macro_f1_four"), found.cell(n, MAIN, "macro_f1_four_lost"),
          found.cell(n, MAIN, "macro_f1_six"), found.cell(n, MAIN, "coverage"), found.cell(n, MAIN, "recall", "h20")]
         for n in names))  # fmt: skip
@@ -133,7 +135,7 @@ def _masked(found: _Figures) -> Iterator[str]:
     yield from ("", *(f"{f['protocol']}: {f['value']:.0f} of {f['n']:,} profiles with any output changed." for f in changed), "")
 
 
-def _open_set(found: _Figures) -> Iterator[str]:
+def _open_set(found: Lookup) -> Iterator[str]:
     if not any(f["protocol"] == "open-set" for f in found.all):
         return
     yield from ("## Open set", "", "A family whose figures nobody learned from and whose data sheets nobody has, beside the other classes' profiles of one fold of",
@@ -142,15 +144,15 @@ def _open_set(found: _Figures) -> Iterator[str]:
     rows = ([s, found.count("open-set", s, "unknown_in_set"),
              *(found.cell("open-set", s, m) for m in ("auroc_unknown", "unknown_in_set", "unknown_or_kin_in_set", "called_another"))]
             for s in slices if found.get("open-set", s, "auroc_unknown"))  # fmt: skip
-    yield from _table(["family, figures", "profiles", "AUROC of unknown", "unknown in set", "unknown or kin", "called another"], rows)
+    yield from table(["family, figures", "profiles", "AUROC of unknown", "unknown in set", "unknown or kin", "called another"], rows)
     yield ""
 
 
-def _audit(found: _Figures) -> Iterator[str]:
+def _audit(found: Lookup) -> Iterator[str]:
     told = [f for f in found.all if f["protocol"] == "audit"]
     if not told:
         return
     yield from ("## Audit", "", "Every MLPerf Inference round as a board, by held-out submitter, labels swapped on purpose (docs/AUDIT.md).", "")
     rows = ([f["slice"], f["metric"], f["class"] or "all", f"{f['n']:,}", found.cell("audit", f["slice"], f["metric"], f["class"])] for f in told)
-    yield from _table(["labels", "figure", "class", "n", "value"], rows)
+    yield from table(["labels", "figure", "class", "n", "value"], rows)
     yield ""

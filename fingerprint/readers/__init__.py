@@ -16,7 +16,7 @@ from typing import IO, Any, Protocol, TextIO, cast
 from fingerprint.errors import FormatError, InputError
 from fingerprint.measurements import COLUMNS, Measurements, Words, number_word
 from fingerprint.readers import uncounted
-from fingerprint.readers.opening import HEAD, opened, parquet_columns
+from fingerprint.readers.opening import HEAD, PeekedText, opened, parquet_columns
 
 #: Modules of this package, one a format. Adding a format is its file and its line here.
 FORMATS: tuple[str, ...] = (
@@ -115,7 +115,7 @@ def _read_stream(stream: IO[bytes], name: str, format: str | None, profile_by: s
     head = text.peek_text(HEAD)
     if not head.strip():
         raise InputError("is empty; there is nothing to classify", name)
-    reader = named(format) if format else _detect(head, name)
+    reader = named(format) if format else _found(text, name)
     if reader.NAME == table.NAME:
         return table.read(cast("TextIO", text), name, profile_by, claimed_column)
     return _regrouped(reader.read(cast("TextIO", text), name), profile_by, name)
@@ -135,6 +135,16 @@ def _read_parquet(stream: IO[Any], name: str, format: str | None, profile_by: st
     return _regrouped(best.read_parquet(stream, name), profile_by, name)
 
 
+def _found(text: PeekedText, name: str) -> Format:
+    """Return the format of a text; of one that nobody knows, what stands below its log lines may be JSON that somebody does."""
+    try:
+        return _detect(text.peek_text(HEAD), name)
+    except FormatError:
+        if not text.skip_noise():
+            raise
+        return _detect(text.peek_text(HEAD), name)
+
+
 def _detect(head: str, name: str) -> Format:
     sure, best = -1.0, None
     for each in FORMATS:
@@ -152,6 +162,20 @@ def _detect(head: str, name: str) -> Format:
             name,
         )
     return best
+
+
+def detected(place: Path) -> Format:
+    """Return the format that a file's content shows it to be in; raises InputError like :func:`read`."""
+    from fingerprint.readers import table
+
+    with place.open("rb") as stream:
+        text, parquet = opened(stream, place.name)
+        if text is not None:
+            return _found(text, place.name)
+        names = parquet_columns(cast("IO[Any]", parquet), place.name)
+        kept: list[Any] = [m for m in formats() if hasattr(m, "sniff_columns")]
+        best = max(kept, key=lambda m: m.sniff_columns(names))
+        return cast("Format", best if best.sniff_columns(names) >= SURE_ENOUGH else table)
 
 
 def _read_folder(folder: Path, name: str) -> Measurements:

@@ -8,10 +8,11 @@ two tables with a blank row between, then telemetry.
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TextIO
 
 import numpy as np
@@ -20,8 +21,8 @@ from fingerprint.errors import FormatError, InputError
 from fingerprint.measurements import Measurements
 from fingerprint.readers import checkpoints, uncounted
 from fingerprint.readers.figures import Figures, device_names, plain
-from fingerprint.readers.json_text import documents, find, part
-from fingerprint.readers.printed import clean
+from fingerprint.readers.json_text import documents, find, part, weighed
+from fingerprint.readers.printed import clean, lines
 
 NAME = "genai-perf"
 TITLE = "genai-perf or AIPerf: summary as JSON or CSV, or AIPerf's records of single requests as JSON Lines"
@@ -49,6 +50,10 @@ _TELEMETRY: dict[str, tuple[str, str, str]] = {
 }
 _STATISTICS = {"avg": "mean", "p50": "median", "p90": "p90", "p99": "p99"}
 _LENGTHS = {"input_sequence_length": "input_tokens", "output_sequence_length": "output_tokens"}
+
+#: Percent of the prompts' tokens that may be cached before what counts them no longer tells what was worked.
+MOST_CACHED = 10.0
+_OF_PROMPTS = ("total_token_throughput", "time_to_first_token")
 
 #: Texts and payloads, dropped while parsing.
 _DROPPED = frozenset({"payload", "payloads", "messages", "prompt", "prompts", "error_summary", "responses", "trace_data"})
@@ -86,29 +91,21 @@ def read(text: TextIO, name: str) -> Measurements:
         For JSON cut short, a figure that is no number or negative, or no figure at all.
     """
     figures = Figures(name, strict=True)
-    first = text.readline()
-    if '"benchmark_phase"' in first:
-        _records(_chain(first, text), figures)
-    elif first.lstrip("\ufeff \t").startswith(("Metric,", '"Metric"')) or not _is_json(first, text):
-        _tables(_chain(first, text), figures)
-    else:
-        found, _ = documents(first + text.read(), name, _WANTED, _without_texts)
-        for line, value in found:
+    head = text.peek_text(65_536) if hasattr(text, "peek_text") else ""
+    if not head:  # a plain stream: small
+        content = text.read()
+        head, text = content, io.StringIO(content)
+    if '"benchmark_phase"' in head:
+        _records(iter(text), figures)
+    elif head.lstrip("\ufeff \t\r\n").startswith("{") or _SHAPE.search(head):
+        for line, value in documents(text.read(), name, _WANTED, _without_texts)[0]:
             if isinstance(value, dict) and any(isinstance(value.get(key), dict) for key in METRICS):
                 _summary(value, line, figures)
+    else:
+        _tables(text, figures)
     if not len(figures):
         raise FormatError(f"holds no figures of genai-perf or AIPerf; give {_WANTED}", name)
     return figures.table("holds no figure above zero; run the benchmark again")
-
-
-def _is_json(first: str, text: TextIO) -> bool:
-    head = first + (text.peek_text(65_536) if hasattr(text, "peek_text") else "")
-    return head.lstrip("\ufeff \t\r\n").startswith("{") or bool(_SHAPE.search(head))
-
-
-def _chain(first: str, rest: Iterable[str]) -> Iterator[str]:
-    yield first.lstrip("\ufeff")
-    yield from rest
 
 
 def _without_texts(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -131,8 +128,12 @@ def _summary(run: Mapping[str, Any], line: int, figures: Figures) -> None:
         # Little's law.
         each, mean = plain(rate.get("avg")), plain(latency.get("avg"))
         setting["concurrency"] = each * mean / 1e3 if each and mean else None
+    cached = plain(part(run, "theoretical_prefix_cache_hit").get("avg")) or 0.0
+    if cached > MOST_CACHED:
+        figures.note(f"{cached:.0f} % of the prompts' tokens may come from a cache; total rates and first tokens are left out")
     for metric in METRICS:
-        _metric(metric, part(run, metric), line, setting, figures)
+        if cached <= MOST_CACHED or metric not in _OF_PROMPTS:
+            _metric(metric, part(run, metric), line, setting, figures)
     _telemetry([measured for _, measured in gpus], line, setting, figures)
 
 
@@ -208,13 +209,13 @@ def _telemetry(
 # ----------------------------------------------------------------------------------------------------------- CSV
 
 
-def _tables(lines: Iterator[str], figures: Figures) -> None:
+def _tables(text: TextIO, figures: Figures) -> None:
     """Turn the tables into the JSON's shape."""
     run: dict[str, Any] = {}
     gpus: dict[str, Any] = {}
     header: list[str] = []
     try:
-        for cells in csv.reader(clean(line).replace("\0", "") for line in lines):
+        for cells in csv.reader(line.replace("\0", "") for _, line in lines(text)):
             if "Metric" in cells:
                 header = cells
                 continue
@@ -247,12 +248,13 @@ def _records(lines: Iterator[str], figures: Figures) -> None:
     begin, end, done, failed = float("inf"), 0.0, 0, 0
     wrong: int | None = None
     for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
+        if not line.lstrip("\ufeff \t").startswith("{"):
+            continue  # a line of a log
         if wrong is not None:
             raise InputError("is no JSON that can be read", f"{figures.name}, line {wrong}")
+        weighed(line, figures.name)
         try:
-            record = json.loads(line)
+            record = json.loads(clean(line))
         except (ValueError, RecursionError):
             wrong = number
             continue

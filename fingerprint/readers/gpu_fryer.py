@@ -14,6 +14,7 @@ from typing import Any, TextIO
 from fingerprint.errors import FormatError
 from fingerprint.measurements import Measurements
 from fingerprint.readers.figures import Figures, device_names
+from fingerprint.readers.json_text import weighed
 from fingerprint.readers.printed import clean, lines
 
 NAME = "gpu-fryer"
@@ -69,6 +70,7 @@ def read(text: TextIO, name: str) -> Measurements:
 
 
 def _json(found: Figures, row: int, line: str, precisions: list[str], names: dict[int, str]) -> bool:
+    weighed(line, found.name)
     try:
         entry: Any = json.loads(line)
     except (ValueError, RecursionError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -13,6 +12,7 @@ from typing import Any, TextIO
 from fingerprint import workloads
 from fingerprint.errors import FormatError, InputError
 from fingerprint.measurements import Measurements, from_columns
+from fingerprint.readers.json_text import documents
 from fingerprint.units import canonical_precision
 
 NAME = "inferencex"
@@ -80,8 +80,8 @@ def read(text: TextIO, name: str) -> Measurements:
     InputError
         For a file cut short, a figure that is no number or negative, or no figure at all.
     """
-    body = text.read().lstrip("\ufeff")
-    rows = list(_objects(body, name) if body.lstrip().startswith(("{", "[")) else _sample(body, name))
+    body = text.read().lstrip("\ufeff \t\r\n")
+    rows = list(_objects(body, name) if body.startswith(("{", "[")) else _sample(body, name))
     hardware = [_hardware(row) for row in rows]
     distinct = list(dict.fromkeys(hardware))
     columns: dict[str, list[Any]] = {column: [] for column in _COLUMNS}
@@ -128,21 +128,11 @@ def precisions(stated: str) -> dict[str, str]:
 
 def _objects(body: str, name: str) -> Iterator[Mapping[str, Any]]:
     """Yield the rows of a JSON document, of arrays, or of several documents one after another."""
-    decoder = json.JSONDecoder()
-    blank = re.compile(r"[\s,]*")
-    at, found = 0, 0
-    while (start := blank.match(body, at).end()) < len(body):  # type: ignore[union-attr]
-        try:
-            value, at = decoder.raw_decode(body, start)
-        except json.JSONDecodeError as error:
-            place = f"{name}, line {error.lineno}"
-            if error.pos >= len(body.rstrip()) or "Unterminated" in error.msg:
-                raise InputError("is JSON cut short; save or copy the whole file again", place) from error
-            raise FormatError(f"is no JSON ({error.msg}); give an InferenceX row or aggregate", place) from error
-        except ValueError as error:  # a number of thousands of digits
-            raise FormatError(f"is no JSON that can be read ({str(error)[:80]})", name) from error
-        except RecursionError as error:
-            raise FormatError("is JSON nested too deeply to be an InferenceX row", name) from error
+    found = 0
+    documented, cut = documents(body, name, "an InferenceX row or aggregate")
+    if cut:
+        raise InputError("is JSON cut short; save or copy the whole file again", f"{name}, line {cut}")
+    for _, value in documented:
         for row in value if isinstance(value, list) else [value]:
             found += 1
             if not isinstance(row, dict):

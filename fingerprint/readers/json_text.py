@@ -19,7 +19,22 @@ _MOST_FAILURES = 1000
 #: Characters of JSON after which a beginning counts as a document.
 _NOISE = 400
 
+#: Bytes that a text and the values of its JSON may take; texts of fewer characters are not looked at.
+MOST_MEMORY, _SMALL = 1.0e9, 1 << 20
+
 Hook = Callable[[list[tuple[str, Any]]], Any]
+
+
+def weighed(text: str, where: str) -> str:
+    """Return the text; raises InputError where the values of its JSON would fill the memory, as millions of empty objects do.
+
+    A number takes 24 to 32 bytes and 8 in its list, a list 56 and more, an object 64, or 232 with a key.
+    """
+    if len(text) > _SMALL:
+        values = 40 * text.count(",") + 80 * text.count("[") + 250 * text.count("{")
+        if values + len(text) * (1 if text.isascii() else 2) > MOST_MEMORY:
+            raise InputError("is JSON of too many values to be read at once; leave single requests and traces out", where)
+    return text
 
 
 def documents(text: str, name: str, wanted: str, hook: Hook | None = None) -> tuple[list[tuple[int, Any]], int]:
@@ -44,8 +59,10 @@ def documents(text: str, name: str, wanted: str, hook: Hook | None = None) -> tu
         If there is none, or it is nested too deeply or holds a number too long to be one.
     """
     decoder = json.JSONDecoder(object_pairs_hook=hook)
-    text = clean(text)
-    end = len(text.rstrip())
+    text = weighed(clean(text), name)
+    end = len(text)
+    while end and text[end - 1].isspace():  # a copy without blanks would be as large again
+        end -= 1
     found: list[tuple[int, Any]] = []
     line, counted, at, failures, cut = 1, 0, 0, 0, 0
     why: Exception | None = None
@@ -59,8 +76,8 @@ def documents(text: str, name: str, wanted: str, hook: Hook | None = None) -> tu
             if error.pos >= end or "Unterminated" in error.msg:
                 cut = line
                 break
-            if error.pos - begin > _NOISE or not text[:begin].strip():
-                # No stray brace of a log but a document with damage: what is left of it would be half the truth.
+            if error.pos - begin > _NOISE or not text[text.rfind("\n", 0, begin) + 1 : begin].strip():
+                # No stray brace within a line of a log but a document with damage: what is left of it would be half the truth.
                 raise FormatError(f"is broken JSON ({error.msg}, line {error.lineno}); save or copy the whole file again", name) from error
         except (RecursionError, ValueError) as error:
             raise FormatError(f"is JSON nested too deeply, or with too long a number; give {wanted}", f"{name}, line {line}") from error  # fmt: skip

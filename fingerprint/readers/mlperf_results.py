@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -22,6 +21,7 @@ from fingerprint import workloads
 from fingerprint.errors import FormatError, InputError
 from fingerprint.measurements import Ignored, Measurements, from_columns
 from fingerprint.readers.figures import positive
+from fingerprint.readers.json_text import documents
 from fingerprint.readers.mlperf_inference import stated_precision
 
 NAME = "mlperf-results"
@@ -98,7 +98,7 @@ def read(text: TextIO, name: str) -> Measurements:
         If it is cut short in its header, or holds no result of an accelerator.
     """
     # Exports in UTF-16 end on half a code unit.
-    content = text.read().lstrip("\ufeff").rstrip("\ufffd\0 \r\n\t")
+    content = text.read().replace("\r\n", "\n").replace("\r", "\n").lstrip("\ufeff").rstrip("\ufffd\0 \n\t")
     ignored: list[Ignored] = []
     results = _listed(content, name) if content.lstrip().startswith(("[", "{")) else _exported(content, name, ignored)
     rows: list[dict[str, Any]] = []
@@ -125,7 +125,7 @@ def read(text: TextIO, name: str) -> Measurements:
         why = f" ({ignored[0].why})" if ignored else ""
         raise InputError(f"holds no result of an accelerator{why}", name)
     columns = {column: [row.get(column) for row in rows] for column in _COLUMNS}
-    table = from_columns(columns, where=name, identity=identity, notes=notes)
+    table = from_columns(columns, where=name, identity=identity, notes=[f"{name}: {note}" for note in notes])
     return replace(table, row=np.array(at, dtype=np.int64), ignored=tuple(ignored))
 
 
@@ -200,14 +200,7 @@ def _count(result: _Result) -> float | None:
 
 
 def _listed(content: str, name: str) -> Iterator[_Result]:
-    try:
-        records = json.loads(content)
-    except json.JSONDecodeError as error:
-        if error.pos >= len(content) or "Unterminated" in error.msg:
-            raise InputError("is JSON cut short; save or copy the whole file again", name) from error
-        raise FormatError(f"is no JSON ({error.msg}, line {error.lineno})", name) from error
-    except (RecursionError, ValueError) as error:
-        raise FormatError("is JSON nested too deeply, or with too long a number, for a results list", name) from error
+    records = documents(content, name, "the results list, summary_results.json")[0][0][1]
     for row, record in enumerate(records if isinstance(records, list) else [records], start=1):
         if not isinstance(record, dict) or "Performance_Result" not in record:
             raise FormatError("holds something other than a result with its 'Performance_Result'", f"{name}, row {row}")

@@ -188,7 +188,7 @@ def _runs(lines: Iterable[str], where: str, ignored: list[Ignored]) -> Iterator[
 def _object(text: str) -> dict[str, Any] | None:
     """Return the JSON object that a text begins with; None where there is none."""
     start = text.find("{")
-    if start < 0:
+    if start < 0 or len(text) > _LARGEST_RECORD:
         return None
     try:
         value, _ = json.JSONDecoder().raw_decode(text, start)

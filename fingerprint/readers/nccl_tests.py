@@ -9,7 +9,6 @@ ratio of bus to algorithm bandwidth tells the count, because it depends on nothi
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections import Counter
@@ -20,6 +19,7 @@ from typing import Any, TextIO
 from fingerprint.errors import FormatError, InputError
 from fingerprint.measurements import Ignored, Measurements, from_columns
 from fingerprint.readers import uncounted
+from fingerprint.readers.json_text import documents
 from fingerprint.readers.printed import clean
 
 NAME = "nccl-tests"
@@ -255,19 +255,7 @@ def _guessed(words: list[str]) -> list[str]:
 
 
 def _json(content: str, name: str) -> list[_Table]:
-    decoder = json.JSONDecoder()
-    tables = []
-    rest = content.strip("\ufeff \t\r\n")
-    while rest:
-        try:
-            run, end = decoder.raw_decode(rest)
-        except RecursionError:
-            raise FormatError("is JSON nested too deeply for nccl-tests", name) from None
-        except ValueError as error:
-            raise FormatError(f"is broken JSON ({error}); an interrupted run leaves it unfinished", name) from None
-        tables.append(_json_run(run, name))
-        rest = rest[end:].lstrip()
-    return tables
+    return [_json_run(run, name) for _, run in documents(content, name, "the output of nccl-tests")[0]]
 
 
 def _json_run(run: Any, name: str) -> _Table:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import codecs
 import gzip
 import io
+import re
 import zlib
 from typing import IO, Any, cast
 
 from fingerprint.errors import InputError
+from fingerprint.readers.printed import LONGEST_CODE, uncoded
 
 #: Characters that a format is recognised by.
 HEAD = 65_536
@@ -24,6 +26,15 @@ EXPANSION_BYTES, EXPANSION = 1 << 25, 200
 PARQUET_BYTES, PARQUET_EXPANSION = 1 << 28, 1000
 
 
+#: A line that opens a JSON object, or an array of them.
+_OPENS = re.compile(r'^[ \t]{0,40}(?:\[\s{0,40})?\{(?=\s{0,40}"|\s{0,40}$)', re.MULTILINE)
+
+
+#: In a text of more characters, read as one, those that would make each of them four bytes wide are replaced: emoji in answers.
+_NARROWED = 1 << 24
+_ASTRAL = re.compile("[\U00010000-\U0010ffff]")
+
+
 class PeekedText(io.TextIOBase):
     """A text stream over bytes that can show its head first, and that turns damage into clear errors."""
 
@@ -31,14 +42,23 @@ class PeekedText(io.TextIOBase):
         self._raw, self._name = raw, name
         self._decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
         self._buffer, self._position, self._end = "", 0, False
+        #: The beginning of a terminal's code whose rest is in the next block.
+        self._held = ""
 
     def _block(self) -> str | None:
-        """Return the next text, maybe empty, None at the end."""
+        """Return the next text without a terminal's codes, maybe empty, None at the end."""
         if self._end:
             return None
         block = guarded(self._raw, 1 << 20, self._name)
         self._end = not block
-        return self._decoder.decode(block, final=self._end)
+        text = self._held + self._decoder.decode(block, final=self._end)
+        last = text.rfind("\x1b")
+        if last < 0:
+            self._held = ""
+            return text
+        last = last if not self._end and len(text) - last < LONGEST_CODE else len(text)
+        self._held = text[last:]
+        return uncoded(text[:last])
 
     def _more(self) -> bool:
         text = self._block()
@@ -53,6 +73,17 @@ class PeekedText(io.TextIOBase):
         while len(self._buffer) - self._position < characters and self._more():
             pass
         return self._buffer[self._position : self._position + characters]
+
+    def skip_noise(self) -> bool:
+        """Blank the lines before the first that opens a JSON document; return whether there were some, and such a line."""
+        head = self.peek_text(HEAD)
+        found = _OPENS.search(head)
+        if found is None or not head[: found.start()].strip():
+            return False
+        rest = self._buffer[self._position + found.start() :]
+        # Lines stay numbered as they were.
+        self._buffer, self._position = "\n" * head.count("\n", 0, found.start()) + rest, 0
+        return True
 
     def readable(self) -> bool:
         """Return True."""
@@ -72,6 +103,9 @@ class PeekedText(io.TextIOBase):
             held += len(text)
         if held > LARGEST_TEXT and not bounded:
             raise InputError(f"holds more than {LARGEST_TEXT:,} characters; split it", self._name)
+        if held > _NARROWED:
+            for i, part in enumerate(parts):
+                parts[i] = part if part.isascii() else _ASTRAL.sub("\ufffd", part)
         text = "".join(parts)
         # The caller's text is not kept here as well.
         self._buffer, self._position = text[wanted:], 0

@@ -54,6 +54,8 @@ _PART = re.compile(r"^\s*(?:##|\+) (memory|latency|throughput|energy|efficiency)
 _CELL = re.compile(r"^\s*\| *([a-z_0-9]{1,40}) *\| *([^|]{1,60}?) *\| *([^|]{1,20}?) *\|\s*$")
 _PLAIN_STAGE = re.compile(r"^\s*\+ ([a-z_]{1,40}):\s*$")
 _PLAIN_CELL = re.compile(r"^\s*\+ ([a-z_0-9]{1,40}): ([^\s()]{1,60}) \(([^()]{1,20})\)\s*$")
+#: A line that opens a JSON object.
+_OPENS = re.compile(r"^[ \t]{0,40}\{", re.MULTILINE)
 _LOG = re.compile(r"^\[[^\]]*\]\[[^\]]*\]\[[A-Z]+\] - ")
 
 
@@ -85,7 +87,7 @@ def read(text: TextIO, name: str) -> Measurements:
     figures = Figures(name, strict=True)
     content = text.read().lstrip("\ufeff")
     seen = False
-    if content.lstrip().startswith("{"):
+    if _OPENS.search(content):
         found, _ = documents(content, name, _WANTED, _without_values)
         for _, value in found:
             if isinstance(value, dict):

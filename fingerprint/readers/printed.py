@@ -8,13 +8,20 @@ from collections.abc import Iterator
 from typing import TextIO
 
 #: Colours, cursor movements and window titles of a terminal. Inside JSON the escape character would itself be escaped.
-_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]{0,60}[ -/]{0,8}[@-~]|\x1b\][^\x07\x1b\n]{0,400}(?:\x07|\x1b\\)")
+#: No code is longer.
+LONGEST_CODE = 500
 _PLAIN = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+
+
+def uncoded(text: str) -> str:
+    """Return text without colours and other terminal codes."""
+    return _ESCAPES.sub("", text) if "\x1b" in text else text
 
 
 def clean(text: str) -> str:
     """Return text without colours and other terminal codes, and without a byte order mark."""
-    return (_ESCAPES.sub("", text) if "\x1b" in text else text).lstrip("\ufeff")
+    return uncoded(text).lstrip("\ufeff")
 
 
 def states(line: str, longest: int) -> list[str]:

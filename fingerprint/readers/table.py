@@ -14,6 +14,7 @@ import numpy as np
 from fingerprint import workloads
 from fingerprint.errors import InputError
 from fingerprint.measurements import COLUMNS, Measurements, Words, concatenate, from_columns, number_word
+from fingerprint.readers.json_text import weighed
 
 NAME = "table"
 TITLE = "The project's own table: CSV, JSON Lines, JSON array or Parquet, one figure a row"
@@ -72,7 +73,7 @@ def _from_csv(text: TextIO, name: str, profile_by: str | None, claimed_column: s
     header = [low if low in COLUMNS else h for h, low in zip(header, lower, strict=True)]
     twice = sorted({h for h in header if h and header.count(h) > 1})
     if twice:
-        raise InputError(f"has the column {twice[0]!r} twice", f"{name}, row 1")
+        raise InputError(f"has the column {twice[0][:60]!r} twice", f"{name}, row 1")
     rows = csv.reader(text, delimiter=delimiter)
     parts: list[Measurements] = []
     done = 0
@@ -107,6 +108,7 @@ def _lines(text: TextIO, name: str) -> Iterator[Mapping[str, Any]]:
 
 
 def _record(line: str, where: str) -> Mapping[str, Any]:
+    weighed(line, where)
     try:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -118,6 +120,7 @@ def _record(line: str, where: str) -> Mapping[str, Any]:
 
 def _array(text: TextIO, name: str) -> Sequence[Mapping[str, Any]]:
     content = text.read()
+    weighed(content, name)
     try:
         rows = json.loads(content)
     except (ValueError, RecursionError) as error:
@@ -157,7 +160,7 @@ def _measured(columns: Mapping[str, Any], name: str, first_row: int, profile_by:
     columns = dict(columns)
     for asked, purpose in ((profile_by, "to make profiles by"), (claimed_column, "with claims")):
         if asked is not None and asked not in columns:
-            raise InputError(f"has no column {asked!r} {purpose}; it has {', '.join(columns)}", name)
+            raise InputError(f"has no column {asked!r} {purpose}; it has {', '.join(c[:60] for c in list(columns)[:40])}", name)
     said = {key: columns[key] for key in ((claimed_column,) if claimed_column else IDENTITY_COLUMNS)
             if key in columns and (claimed_column or key not in COLUMNS)}  # fmt: skip
     if profile_by is not None:

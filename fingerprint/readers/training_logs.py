@@ -105,7 +105,7 @@ def sniff(head: str) -> float:
 
 def _is_json(head: str) -> bool:
     """Return whether JSON with double quotes opens the text; the trainer's lines are Python's, with single ones."""
-    return re.match(r'[\s\ufeff]*[\[{]\s*"', head) is not None
+    return re.search(r'^[ \t\ufeff]{0,40}[\[{]\s{0,40}"', head, re.MULTILINE) is not None
 
 
 def read(text: TextIO, name: str) -> Measurements:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from typing import Any, TextIO
 from fingerprint.errors import FormatError, InputError
 from fingerprint.measurements import Ignored, Measurements, from_columns
 from fingerprint.readers.figures import positive
+from fingerprint.readers.json_text import documents
 
 NAME = "training-record"
 TITLE = "Megatron-LM or NeMo golden values, Hugging Face trainer_state.json or train_results.json"
@@ -52,16 +52,7 @@ def read(text: TextIO, name: str) -> Measurements:
     InputError
         For JSON cut short, or a record without a timing.
     """
-    content = text.read().lstrip("\ufeff")
-    try:
-        record = json.loads(content)
-    except json.JSONDecodeError as error:
-        short = error.pos >= len(error.doc.rstrip()) or "Unterminated" in error.msg
-        if short:
-            raise InputError("is JSON cut short; save or copy the whole file again", name) from error
-        raise FormatError(f"is no JSON ({error.msg}, line {error.lineno})", name) from error
-    except (RecursionError, ValueError) as error:
-        raise FormatError("is JSON nested too deeply, or with too long a number, for a training record", name) from error
+    record = documents(text.read(), name, "golden values or a trainer_state.json")[0][0][1]
     if not isinstance(record, dict):
         raise FormatError("is JSON but no object; give golden values or a trainer_state.json", name)
     ignored: list[Ignored] = []

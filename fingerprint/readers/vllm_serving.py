@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from fingerprint import chips
 from fingerprint.errors import FormatError, InputError
 from fingerprint.measurements import Measurements, from_columns
 from fingerprint.readers import checkpoints, uncounted
+from fingerprint.readers.json_text import documents
 
 NAME = "vllm-serving"
 TITLE = "vLLM 'bench serve' result: JSON, or several runs as JSON Lines (SGLang bench_serving alike)"
@@ -54,7 +54,6 @@ _OWN = frozenset({"date", "backend", "endpoint_type", "label", "model_id", "mode
 #: Keys whose value names hardware even if nobody knows the name.
 _HARDWARE = re.compile(r"(gpu|accelerator|device|hardware|hw|chip)(_?(name|type|model|sku))?", re.IGNORECASE)
 
-_NEXT = re.compile(r"\S")
 
 _PARALLEL = {
     "tensor": ("tensor_parallel_size", "tensor_parallel", "tp_size", "tp"),
@@ -129,21 +128,11 @@ _COLUMNS = (
 
 def _runs(text: str, name: str) -> Iterator[dict[str, Any]]:
     """Yield the objects of a JSON document, of an array, or of several documents one after another."""
-    decoder = json.JSONDecoder(object_pairs_hook=_without_texts)
-    text = text.lstrip("\ufeff")
-    at, found = 0, 0
-    while gap := _NEXT.search(text, at):
-        try:
-            value, at = decoder.raw_decode(text, gap.start())
-        except json.JSONDecodeError as error:
-            place = f"{name}, line {error.lineno}"
-            if error.pos >= len(text.rstrip()) or "Unterminated" in error.msg:
-                raise InputError("is JSON cut short; save or copy the whole file again", place) from error
-            raise FormatError(f"is no JSON ({error.msg}); give the file that --save-result wrote", place) from error
-        except (RecursionError, ValueError) as error:
-            raise FormatError(
-                "is JSON nested too deeply, or with too long a number, for a serving result", name
-            ) from error
+    found = 0
+    documented, cut = documents(text, name, "the file that --save-result wrote", _without_texts)
+    if cut:
+        raise InputError("is JSON cut short; save or copy the whole file again", f"{name}, line {cut}")
+    for _, value in documented:
         for run in value if isinstance(value, list) else [value]:
             found += 1
             if not isinstance(run, dict):

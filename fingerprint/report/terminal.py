@@ -22,7 +22,10 @@ __all__ = ["clean", "render", "wants_colour", "width"]
 NARROWEST, WIDEST = 40, 120
 
 #: Lines of each kind before the rest is counted: the report shall fit a screen.
-MOST_BARRIERS, MOST_BARS, MOST_TWINS, MOST_SHARES, MOST_EVIDENCE, MOST_IGNORED = 3, 3, 3, 4, 3, 2
+MOST_BARRIERS, LEAST_BARS, MOST_TWINS, MOST_SHARES, MOST_EVIDENCE, MOST_IGNORED = 3, 3, 3, 4, 3, 2
+
+#: Bars in all: classes of the set beyond are named without one.
+MOST_BARS = 6
 
 #: A kind of figure that comes to less than this share of every ceiling shown says nothing there.
 LEAST_SHARE = 0.03
@@ -57,7 +60,7 @@ def width() -> int:
 
 def _bars(verdict: Verdict, wide: int) -> Iterator[Line]:
     everything = words.ranked(verdict)
-    shown = [(c, p, inside) for i, (c, p, inside) in enumerate(everything) if i < MOST_BARS or (inside and p >= words.LEAST_SHOWN)]
+    shown = [(c, p, inside) for i, (c, p, inside) in enumerate(everything) if i < LEAST_BARS or (inside and p >= words.LEAST_SHOWN)][:MOST_BARS]
     label = min(26, wide - 21, max(len(words.name_of(c)) for c, _, _ in shown) + 2)
     full = min(40, wide - label - 13)
     for name, p, inside in shown:

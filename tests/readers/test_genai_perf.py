@@ -61,6 +61,20 @@ GPU Power Limit (W),gpu0,700.00
 """
 
 
+def test_a_real_aiperf_summary(raw_dir):
+    """AIPerf 0.8 replaying agents' sessions: figures typed from the file; what counts its cached prompts is left out."""
+    line = (raw_dir / "llm/inferencex_runs/mi355x_kimi_tp4_sweep.jsonl").read_text(encoding="utf-8").partition("\n")[0]
+    table = read_text(json.dumps(json.loads(line)["data"]), "aiperf.json")
+    found = {(r["quantity"], r.get("statistic", "")): r["value"] for r in map(table.record, range(len(table)))}
+    assert found["throughput", ""] == pytest.approx(0.18104382541248012)
+    assert found["output_throughput", ""] == pytest.approx(158.5366987952679)
+    assert found["tpot", "mean"] == pytest.approx(0.08502510166624263)
+    assert found["e2e_latency", "median"] == pytest.approx(86.793497513)
+    assert not {"ttft", "total_throughput"} & {quantity for quantity, _ in found}
+    assert any("95 % of the prompts" in note for note in table.notes)
+    assert set(table.number("concurrency")) == {16.0}
+
+
 def request(start, phase="profiling", **more):
     return {
         "metadata": {"session_num": 0, "request_start_ns": 10**18 + start * 10**9, "benchmark_phase": phase,
@@ -160,8 +174,8 @@ def test_records_are_streamed():
     class Many(io.TextIOBase):
         lines = iter([json.dumps(request(i % 50)) + "\n" for i in range(2000)])
 
-        def readline(self, size=-1):
-            return next(self.lines)
+        def peek_text(self, characters):
+            return json.dumps(request(0))
 
         def __iter__(self):
             return self.lines

@@ -298,6 +298,25 @@ def test_parquet_that_promises_a_billion_rows():
     assert "which can't be" in str(outcome(stream.getvalue()))
 
 
+@pytest.mark.parametrize("filling", [b"{},", b'{"a":{}},'])
+@pytest.mark.parametrize("name", [name for name in SEEDED if any(content.lstrip()[:1] in (b"{", b"[") for content in seeds_of(name))])
+def test_json_of_millions_of_empty_objects_does_not_fill_the_memory(name, filling):
+    """Fifteen megabytes, or a fifth of one packed, would become gigabytes."""
+    content = next(content for content in seeds_of(name) if content.lstrip()[:1] in (b"{", b"["))
+    at = content.find(b"{") + 1
+    found = outcome(content[:at] + b'"filling": [' + filling * (15_000_000 // len(filling)) + b"1], " + content[at:], name)
+    # Whoever reads it must have dropped it on the way.
+    assert isinstance(found, Measurements) or re.search("too many|more than|no ", found), found
+
+
+def test_a_long_name_of_a_column_is_not_repeated_whole():
+    name = "9" * 5000
+    assert "twice" in str(outcome(f"{name},{name},quantity,unit,value\n1,1,power,W,1\n".encode()))
+    with pytest.raises(InputError) as caught:
+        readers.read_text(f"{name},quantity,unit,value\n1,power,W,1\n", profile_by="rack")
+    assert len(str(caught.value)) < 300
+
+
 def test_parquet_whose_text_is_none():
     """Its text need not be UTF-8, nor its numbers fit a float."""
     import pyarrow as pa

@@ -56,9 +56,12 @@ def rows(table: Measurements) -> list[tuple]:
     [
         ("mlperf-5.0.csv", 64, 8, ("5.0-0001 AMD", "llama-2-70b", "offline", "token/s", 8.0, 33928.1), "AMD Instinct MI325X 256GB HBM3E"),
         ("mlperf-5.0.csv", 64, 16, ("5.0-0003 ASUSTeK", "dlrm-v2", "offline", "sample/s", 8.0, 326670.0), "NVIDIA H200-NVL-141GB"),
+        ("mlperf-5.0.csv", 64, 24, ("5.0-0005 ASUSTeK", "llama-2-70b", "serve", "token/s", 8.0, 30086.52), "AMD Instinct MI325X 256GB HBM3E"),
         ("mlperf-5.1.csv", 74, 9, ("5.1-0001 AMD", "llama-2-70b", "interactive", "token/s", 8.0, 8840.42), "AMD Instinct MI300X 192GB HBM3"),
         ("mlperf-5.1.csv", 74, 337, ("5.1-0097 CoreWeave", "deepseek-r1", "offline", "token/s", 8.0, 48047.0), "NVIDIA GB300"),
+        ("mlperf-5.1.csv", 74, 165, ("5.1-0051 HPE", "mixtral-8x7b", "offline", "token/s", 8.0, 32738.8), "NVIDIA RTX PRO 6000 Blackwell Server Edition"),
         ("mlperf-6.0_head.csv", 12, 2, ("v6.0-0001 AMD", "llama-2-70b", "offline", "token/s", 87.0, 1042110.0), "AMD Instinct MI355X 288GB HBM3e (x87)"),
+        ("mlperf-6.0_head.csv", 12, 41, ("v6.0-0008 Cisco", "whisper-large-v3", "offline", "token/s", 8.0, 30195.2), "NVIDIA H200-NVL-141GB"),
         ("mlperf-6.0_head.csv", 12, 60, ("v6.0-0013 Cisco", "llama-3.1-8b", "serve", "token/s", 4.0, 25731.6), "NVIDIA H200-NVL-141GB"),
     ],
 )  # fmt: skip

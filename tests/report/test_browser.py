@@ -167,3 +167,32 @@ def test_a_screenshot_shows_ink_and_colour_on_light_and_dark_paper(measured, ver
     assert paper > 0.6 * total
     assert 0.01 * total < ink < 0.3 * total
     assert sum(colour[110:]) > 0.003 * total
+
+
+#: How notebooks style what a cell shows: cells to the right, striped, terms floating beside their definitions.
+NOTEBOOK = """<style>
+.jp-RenderedHTMLCommon table { table-layout: fixed; font-size: 12px; }
+.jp-RenderedHTMLCommon td, .jp-RenderedHTMLCommon th, .jp-RenderedHTMLCommon tr { text-align: right; vertical-align: middle; line-height: 1; }
+.jp-RenderedHTMLCommon tbody tr:nth-child(odd) { background: rgb(245, 245, 245); }
+.jp-RenderedHTMLCommon dl dt { float: left; width: 20%; font-weight: bold; }
+.jp-RenderedHTMLCommon dl dd { float: left; width: 80%; }
+</style><div class="jp-RenderedHTMLCommon">"""
+STYLES = """<script>onload = () => {
+  const style = (e, k) => getComputedStyle(document.querySelector(e))[k];
+  const told = document.createElement("pre");
+  told.id = "told";
+  told.textContent = JSON.stringify([style("tbody th", "textAlign"), style("td.n", "textAlign"), style("tbody tr", "backgroundColor"),
+    style("table", "tableLayout"), style(".facts dt", "float"), style(".facts dd", "float")]);
+  document.body.append(told);
+}</script>"""
+
+
+def test_a_notebooks_own_styles_leave_a_verdict_as_it_is(verdicts, tmp_path):
+    if CHROMIUM is None:
+        pytest.skip("needs Chromium")
+    cell = tmp_path / "cell.html"
+    cell.write_text(f'<!DOCTYPE html><meta charset="utf-8">{NOTEBOOK}{verdicts["h20"]._repr_html_()}</div>{STYLES}', encoding="utf-8")
+    done = chromium(tmp_path, "--virtual-time-budget=5000", "--dump-dom", f"file://{cell}")
+    found = re.search(r'<pre id="told">(.*?)</pre>', done.stdout, re.DOTALL)
+    assert found, done.stderr[-2000:]
+    assert json.loads(found[1]) == ["left", "right", "rgba(0, 0, 0, 0)", "auto", "none", "none"]
