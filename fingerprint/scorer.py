@@ -31,7 +31,7 @@ from fingerprint.roofline import excluded_chips
 from fingerprint.trees import Forest
 
 #: Version of the stored layout; a loader reads its own version only.
-FORMAT = 2
+FORMAT = 3
 
 #: The class of everything that is none of the architectures below: taught from those with too few origins for a class.
 UNKNOWN = "unknown"
@@ -55,6 +55,8 @@ class Scores:
         Figures that the matching and the weighing expert had.
     known : ndarray of shape (n,)
         Entries of the vector that are known.
+    fixed : ndarray of shape (n,)
+        1 where a figure is of a benchmark with fixed rules (:data:`fingerprint.features.FIXED`), else 0.
     possible : ndarray of bool, shape (n, n_classes)
         Classes with a chip that no figure excludes.
     chips : ndarray of shape (n, n_candidates)
@@ -67,6 +69,7 @@ class Scores:
     matching: Floats
     figures: Floats
     known: Floats
+    fixed: Floats
     possible: Mask
     chips: Floats
 
@@ -86,8 +89,8 @@ class Calibration:
 
     Attributes
     ----------
-    trust : ndarray of shape (3, 2)
-        ``exp(a + b * (log(1 + figures) - 2))`` multiplies an expert's scores; a row an expert (direct, weighing, matching).
+    trust : ndarray of shape (3, 3)
+        ``exp(a + b * (log(1 + figures) - 2) + c * fixed)`` multiplies an expert's scores; a row an expert (direct, weighing, matching).
     bias : ndarray of shape (n_classes,)
         Added to the scores.
     floor : ndarray of shape (1,)
@@ -108,8 +111,8 @@ class Calibration:
         """Return calibrated probabilities, shape (n_rows, n_classes); the prior where nothing is known."""
         rich = np.log1p(scores.figures) - 2.0
         z = np.where(scores.possible, self.bias, -np.inf)
-        for (a, b), expert in zip(self.trust, (scores.direct, scores.weighing, scores.matching), strict=True):
-            z = z + expert * np.exp(a + b * rich)[:, None]
+        for (a, b, c), expert in zip(self.trust, (scores.direct, scores.weighing, scores.matching), strict=True):
+            z = z + expert * np.exp(a + b * rich + c * scores.fixed)[:, None]
         z -= z.max(axis=1, keepdims=True)
         p = np.exp(z)
         p /= p.sum(axis=1, keepdims=True)
@@ -179,6 +182,13 @@ def class_fits(found: npt.NDArray[np.floating[Any]], figures: Floats) -> Floats:
             mine = architecture == k
             columns.append(each[:, mine].max(axis=1) if mine.any() else np.full(len(found), np.nan))
     return np.where((figures > 0)[:, None], np.stack(columns, axis=1), np.nan).astype(np.float64)
+
+
+def entries(x: Floats) -> tuple[Floats, Floats]:
+    """Return how many entries of each vector are known, and 1 where one of them is of a benchmark with fixed rules, else 0."""
+    told = ~np.isnan(x)
+    fixed = np.array([name.startswith("fixed.") for name in feature_names()], dtype=bool)
+    return np.asarray(told.sum(axis=1), dtype=np.float64), np.asarray(told[:, fixed].any(axis=1), dtype=np.float64)
 
 
 def centred(scores: Floats) -> Floats:
@@ -286,10 +296,9 @@ class Model:
             logits[start : start + size] = self.matching.scores(z.reshape(-1, z.shape[2]).astype(np.float64)).reshape(size, -1)
             fits[start : start + size] = class_fits(z, figures[start : start + size])
         gone = excluded_chips(table) if gone is None else gone
-        known = (~np.isnan(x)).sum(axis=1).astype(np.float64)
         left = possible_candidates(gone)
         return Scores(centred(self.direct.scores(x)), centred(self.weighing.scores(fits)), class_scores(logits, figures, left),
-                      figures, known, possible_classes(gone), within_class(logits, figures, left))  # fmt: skip
+                      figures, *entries(x), possible_classes(gone), within_class(logits, figures, left))  # fmt: skip
 
     def usual_error(self, rows: Rows) -> Floats:
         """Return how far figures like each row are commonly from what the forward model expects, log10, shape (n,)."""
@@ -337,7 +346,7 @@ class Model:
             raise ModelError(f"{file.name} lacks the array {error}") from error
         k = len(classes)
         shapes = [a.shape for a in (calibration.trust, calibration.bias, calibration.floor, calibration.prior)]
-        if shapes != [(3, 2), (k,), (1,), (k,)] or calibration.quantiles.ndim != 2 or len(calibration.quantiles) != k:
+        if shapes != [(3, 3), (k,), (1,), (k,)] or calibration.quantiles.ndim != 2 or len(calibration.quantiles) != k:
             raise ModelError(f"{file.name}: its calibration does not fit its {k} classes")
         if [len(forests[n].baseline) for n in _FORESTS] != [k, 1, 1, k, 1]:
             raise ModelError(f"{file.name}: its trees do not fit its {k} classes")

@@ -52,7 +52,7 @@ class Oracle:
         for chip, usual in USUAL.items():
             z[:, CLASSES.index(CLASS[chip])] = -400.0 * (rate - np.log10(usual * 1e12)) ** 2
         ones = np.ones(n)
-        return Scores(direct=z, weighing=np.zeros_like(z), matching=np.zeros_like(z), figures=ones, known=ones, possible=np.ones(z.shape, dtype=bool), chips=np.zeros((n, 1)))
+        return Scores(direct=z, weighing=np.zeros_like(z), matching=np.zeros_like(z), figures=ones, known=ones, fixed=0.0 * ones, possible=np.ones(z.shape, dtype=bool), chips=np.zeros((n, 1)))
 
 
 def gemms(labels, rates, **more):

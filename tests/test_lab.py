@@ -111,7 +111,7 @@ def test_calibration_trusts_an_expert_that_is_right_and_covers_what_it_promises(
     truth = rng.integers(0, len(CLASSES), n)
     good = rng.normal(0, 1, (n, len(CLASSES)))
     good[np.arange(n), truth] += 3.0
-    scores = Scores(good, *rng.normal(0, 1, (2, *good.shape)), np.full(n, 8.0), np.ones(n), np.ones(good.shape, dtype=bool), np.ones((n, 1)))
+    scores = Scores(good, *rng.normal(0, 1, (2, *good.shape)), np.full(n, 8.0), np.ones(n), np.zeros(n), np.ones(good.shape, dtype=bool), np.ones((n, 1)))
     half = np.arange(n) < n // 2
     flat = np.full(len(CLASSES), 1.0 / len(CLASSES))
     fitted = calibrating.fit(scores.take(half), truth[half], np.ones(half.sum()), flat)

@@ -32,7 +32,7 @@ def held_out(corpus, sharpness, seed=0):
     direct = rng.normal(0.0, 1.0, (n, len(CLASSES)))
     direct[np.arange(n), truth] += sharpness
     ones, nothing = np.ones(n), np.full(n, "", dtype=object)
-    scores = Scores(direct=direct, weighing=np.zeros_like(direct), matching=np.zeros_like(direct), figures=ones, known=ones, possible=np.ones(direct.shape, dtype=bool),
+    scores = Scores(direct=direct, weighing=np.zeros_like(direct), matching=np.zeros_like(direct), figures=ones, known=ones, fixed=0.0 * ones, possible=np.ones(direct.shape, dtype=bool),
                     chips=np.zeros((n, len(candidates().ids))))  # fmt: skip
     fold = np.array([int(o[1:]) % 5 for o in test.origin])
     return Heldout(test, scores, fold, nothing, np.zeros(n, dtype=bool), nothing)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from scipy.optimize import minimize
 
 from fingerprint.measurements import Floats
@@ -38,15 +39,15 @@ def fit(scores: Scores, truth: npt.NDArray[np.int64], weight: Floats, prior: Flo
     weight = weight / weight.sum()
 
     def build(theta: Floats) -> Calibration:
-        floor = np.array([1.0 / (1.0 + np.exp(-theta[6]))])
-        return Calibration(theta[:6].reshape(3, 2), theta[7:], floor, prior, np.zeros((n_classes, 2)))
+        floor = np.array([1.0 / (1.0 + np.exp(-theta[9]))])
+        return Calibration(theta[:9].reshape(3, 3), theta[10:], floor, prior, np.zeros((n_classes, 2)))
 
     def loss(theta: Floats) -> float:
         p = build(theta).probabilities(scores)[np.arange(len(truth)), truth]
-        held = (theta[:6] ** 2).sum() + (theta[7:] ** 2).sum()
+        held = (theta[:9] ** 2).sum() + (theta[10:] ** 2).sum()
         return float(-(weight * np.log(np.maximum(p, 1e-12))).sum() + PENALTY * held)
 
-    start = np.concatenate([[-1.5, 0.0, -1.0, 0.0, -1.0, 0.0, -3.0], np.zeros(n_classes)])
+    start = np.concatenate([[-1.5, 0.0, 0.0, -1.0, 0.0, 0.0, -1.0, 0.0, 0.0, -3.0], np.zeros(n_classes)])
     best = build(minimize(loss, start, method="L-BFGS-B").x)
     p = best.probabilities(scores)
     levels = np.linspace(0.0, 1.0, LEVELS)
@@ -60,15 +61,16 @@ def fit(scores: Scores, truth: npt.NDArray[np.int64], weight: Floats, prior: Flo
     return Calibration(best.trust, best.bias, best.floor, prior, quantiles)
 
 
-def prior_of(origin: npt.NDArray[np.object_], truth: npt.NDArray[np.int64]) -> Floats:
-    """Return the share of each class among pairs of an origin and a class that it published.
+def prior_of(origin: npt.NDArray[np.object_], measurer: npt.NDArray[np.object_], truth: npt.NDArray[np.int64]) -> Floats:
+    """Return the share of each class among pairs of somebody who measured and a class that they published.
 
-    An origin counts once however much it measured: so often does somebody publish figures of such a chip. A class without
-    any counts as half of one.
+    Whoever measured counts once a class however much it was: so often does somebody publish figures of such a chip. An origin of
+    many who measured (MLPerf and its submitters) speaks with the root of their number. A class without any counts as half of one.
     """
-    pairs = {(str(o), int(t)) for o, t in zip(origin, truth, strict=True)}
-    votes = np.bincount([t for _, t in sorted(pairs)], minlength=len(CLASSES)).astype(np.float64)
-    votes = np.maximum(votes, 0.5)
+    pairs = pd.DataFrame({"origin": origin, "who": measurer, "truth": truth}).drop_duplicates()
+    voice = 1.0 / np.sqrt(pairs.groupby("origin")["who"].transform("nunique").to_numpy(dtype=np.float64))
+    votes = np.bincount(pairs["truth"].to_numpy(), voice, minlength=len(CLASSES))
+    votes = np.maximum(votes, 0.5 * voice.min())
     return np.asarray(votes / votes.sum())
 
 

@@ -28,6 +28,7 @@ from fingerprint.scorer import (
     centred,
     class_fits,
     class_scores,
+    entries,
     possible_candidates,
     possible_classes,
     within_class,
@@ -127,7 +128,7 @@ class Heldout:
         truth = np.array([CLASSES.index(t) for t in self.truth[rows]], dtype=np.int64)
         frame = pd.DataFrame({"o": self.test.measurer[rows], "y": truth, "k": self.test.kind[rows]})
         weight = 1.0 / np.sqrt(frame.groupby(["o", "y", "k"])["y"].transform("size").to_numpy(dtype=float))
-        return calibrating.fit(self.scores.take(rows), truth, weight, calibrating.prior_of(self.test.origin[rows], truth))
+        return calibrating.fit(self.scores.take(rows), truth, weight, calibrating.prior_of(self.test.origin[rows], self.test.measurer[rows], truth))
 
     def take(self, rows: Mask) -> Heldout:
         """Return some of the profiles, unmasked; calibrations are fitted anew on them unless they were given."""
@@ -214,10 +215,9 @@ def run(corpus: Corpus, train: Profiles, test: Profiles, row_fold: Ints, say: Sa
         for name in masked:
             again[name].append(hidden[name])
         say(f"fold {len(fitted)} of {len(folds)}: learned from {learn.sum():,}, asked about {ask.sum():,} profiles")
-    entries = (~np.isnan(test.x)).sum(axis=1).astype(np.float64)
     gone = excluded_chips(test.table()) | np.isin([c.architecture for c in chips.table().values()], absent)
     left = possible_candidates(gone)
-    scores = Scores(direct, weighing, class_scores(logits, figures, left), figures, entries, possible_classes(gone),
+    scores = Scores(direct, weighing, class_scores(logits, figures, left), figures, *entries(test.x), possible_classes(gone),
                     within_class(logits, figures, left))  # fmt: skip
     # Masked profiles come fold by fold: back into the order of the test.
     order = np.argsort(np.concatenate([np.flatnonzero((test_fold == f) & shown) for f in folds]), kind="stable")

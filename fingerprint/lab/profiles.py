@@ -169,7 +169,7 @@ def training(corpus: Corpus, seed: int = 0, most_per_group: int = 10) -> Profile
     """Return sub-profiles of every size to learn from.
 
     From each profile, for each size it can fill: rows drawn within one tool, and (every other time) within one tool,
-    workload and phase. Nobody who measured gives more than ``most_per_group`` sub-profiles of a size for one chip.
+    workload and phase; and the parts of a tool and of a run whole, up to :data:`MOST_ROWS` rows. Nobody who measured gives more than ``most_per_group`` sub-profiles of a size for one chip.
     """
     chip = corpus.frame["chip"].where(corpus.frame["chip"] != "", corpus.frame["architecture"]).to_numpy(dtype=object)
     origin = corpus.measurer
@@ -191,6 +191,10 @@ def training(corpus: Corpus, seed: int = 0, most_per_group: int = 10) -> Profile
                 chance = np.sqrt([len(p) for p in able])
                 chosen = (able[i] for i in rng.choice(len(able), wanted, p=chance / chance.sum()))
                 rows.extend(np.sort(rng.choice(part, min(size, len(part)), replace=False)) for part in chosen)
+        for pool in (parts, runs):
+            several = [p for p in pool if len(p) > 1]
+            chosen_whole = rng.choice(len(several), min(most_per_group // 2, len(several)), replace=False) if several else ()
+            rows.extend(_sample(several[i], MOST_ROWS, rng) for i in chosen_whole)
     return Profiles(corpus, rows, np.full(len(rows), "training", dtype=object))
 
 
