@@ -105,8 +105,8 @@ def deciding(claimed: Sequence[str], rivals: Sequence[str]) -> str:
     the claimed chips' where the rivals do.
     """
     found: list[tuple[float, str]] = []
-    for quantity, what in (("compute bf16", "large 16-bit GEMM"), ("compute fp8", "large FP8 GEMM"), ("compute fp4", "large FP4 GEMM"),
-                           ("bandwidth", "copy of several GB"), ("link", "all-gather of 1 GB on 8 accelerators")):  # fmt: skip
+    for quantity, what in (("compute bf16", "a large 16-bit GEMM"), ("compute fp8", "a large FP8 GEMM"), ("compute fp4", "a large FP4 GEMM"),
+                           ("bandwidth", "a copy of several GB"), ("link", "an all-gather of 1 GB on 8 accelerators")):  # fmt: skip
         limit = sheet_ceilings(quantity)
         kind = {"compute": "gemm", "bandwidth": "memory test", "link": "collective"}[quantity.partition(" ")[0]]
         reach, tolerance = REACHED[quantity.partition(" ")[0]], tolerances()[kind]
@@ -116,7 +116,7 @@ def deciding(claimed: Sequence[str], rivals: Sequence[str]) -> str:
         for low, high, meaning in ((max(theirs), min(mine), "would prove more than any rival can do"),
                                    (max(mine), min(theirs), "would exclude the claimed chip")):  # fmt: skip
             if reach * high > tolerance * low:
-                found.append((high / low, f"a {what} above {amount(tolerance * low, quantity)} {meaning}"))
+                found.append((high / low, f"{what} above {amount(tolerance * low, quantity)} {meaning}"))
     return max(found, default=(0.0, ""))[1]
 
 

@@ -165,7 +165,7 @@ def _sample(rows: Rows, most: int, rng: np.random.Generator) -> Rows:
     return rows if len(rows) <= most else np.sort(rng.choice(rows, most, replace=False))
 
 
-def training(corpus: Corpus, seed: int = 0, most_per_group: int = 10) -> Profiles:
+def training(corpus: Corpus, seed: int = 0, most_per_group: int = 4) -> Profiles:
     """Return sub-profiles of every size to learn from.
 
     From each profile, for each size it can fill: rows drawn within one tool, and (every other time) within one tool,
