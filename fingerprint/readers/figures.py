@@ -17,6 +17,9 @@ from fingerprint.units import convert
 #: Most reasons and words kept one by one: a damaged log of a day has a million of them.
 MOST_IGNORED = 200
 
+#: Most figures taken from one file: far above any run's, far below memory.
+MOST_FIGURES = 200_000
+
 #: Values in SI units beyond which a figure of one run is a misprint, an order of magnitude and more above any machine.
 LARGEST: dict[str, float] = {"bandwidth": 1e15, "compute_rate": 1e19, "power": 1e7, "latency": 1e7, "cycles": 1e7, "itl": 1e6,
                              "tpot": 1e6, "utilization": 1.0 + 1e-9, "memory_used": 1e13, "output_throughput": 1e10,
@@ -71,7 +74,7 @@ class Figures:
         self._hardware: list[tuple[str, ...]] = []
         self._numbers: list[int] = []
         self._ignored: list[tuple[tuple[str, ...], int, str]] = []
-        self._uncounted = 0
+        self._uncounted = self._beyond = 0
         self._notes: dict[str, None] = {}
 
     def __len__(self) -> int:
@@ -98,6 +101,9 @@ class Figures:
         InputError
             If strict, for a value that is no number, negative, infinite or absurd; ``key`` and ``row`` say which.
         """
+        if len(self._rows) >= MOST_FIGURES:
+            self._beyond += 1
+            return False
         found = self._strictly(row, value, key or quantity) if self.strict else self._leniently(row, quantity, value, unit, hardware)
         if found is None:
             return False
@@ -167,6 +173,8 @@ class Figures:
         identity = {profiles[h]: h for h in distinct if h} or ({self.name: hardware} if hardware else {})
         if self._uncounted:
             self._notes.setdefault(f"{self.name}: {self._uncounted} more rows hold no usable figure")
+        if self._beyond:
+            self._notes.setdefault(f"{self.name}: {self._beyond} figures beyond the first {MOST_FIGURES:,} are not taken")
         made = from_columns(columns, where=self.name, identity=identity, notes=tuple(self._notes))
         ignored = tuple(Ignored(profiles.get(h, self.name), row, why) for h, row, why in self._ignored)
         return replace(made, row=np.array(self._numbers, dtype=np.int64), ignored=ignored)

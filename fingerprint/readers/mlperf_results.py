@@ -46,6 +46,9 @@ _MODELS = {"text to video": "wan-2.2-t2v-a14b"}
 _COLUMNS = ("profile", "tool", "workload", "phase", "precision", "weight_precision", "statistic", "scope", "quantity",
             "unit", "accelerators", "batch", "output_tokens", "value")  # fmt: skip
 
+#: Characters of the largest list; that of a round has some 4 million.
+LARGEST = 40_000_000
+
 #: Names of the dashboard's columns without their hints.
 _HEADS = {
     "public id": "id", "organization": "submitter", "system name": "system", "accelerator": "accelerator", "model mlc": "model",
@@ -98,7 +101,10 @@ def read(text: TextIO, name: str) -> Measurements:
         If it is cut short in its header, or holds no result of an accelerator.
     """
     # Exports in UTF-16 end on half a code unit.
-    content = text.read().replace("\r\n", "\n").replace("\r", "\n").lstrip("\ufeff").rstrip("\ufffd\0 \n\t")
+    content = text.read(LARGEST + 1)
+    if len(content) > LARGEST:
+        raise InputError(f"holds more than {LARGEST:,} characters; a round's results are a tenth of that", name)
+    content = content.replace("\r\n", "\n").replace("\r", "\n").lstrip("\ufeff").rstrip("\ufffd\0 \n\t")
     ignored: list[Ignored] = []
     results = _listed(content, name) if content.lstrip().startswith(("[", "{")) else _exported(content, name, ignored)
     rows: list[dict[str, Any]] = []

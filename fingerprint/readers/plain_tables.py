@@ -92,8 +92,8 @@ _WANTED = (
     "give columns such as Model (or M, N, K), Batch, Input, Output, GPUs, Precision and at least one figure with its unit: "
     "Throughput (tok/s), TTFT (ms), Latency (ms), TFLOPS, Bandwidth (GB/s) of a named kernel, Step time (s), Power (W)"
 )
-#: Longest header line worth a look, and most rows of a table that people wrote.
-_LONGEST_LINE, _MOST_ROWS = 20_000, 1_000_000
+#: Longest header line worth a look, and most rows of tables that people wrote.
+_LONGEST_LINE, _MOST_ROWS = 20_000, 50_000
 
 
 @dataclass(frozen=True)
@@ -135,16 +135,25 @@ def read(text: TextIO, name: str) -> Measurements:
     InputError
         If no row holds a figure that can be read.
     """
-    tables = list(_tables(text, name))
-    if not tables:
-        raise FormatError(f"holds no table; {_WANTED}", name)
     builder = _Builder(name)
-    known = [table for table in tables if any(_column(cell).quantity for cell in table.header)]
+    first: list[str] | None = None
+    known, left = False, _MOST_ROWS
+    for table in _tables(text, name):
+        first = table.header if first is None else first
+        if any(_column(cell).quantity for cell in table.header):
+            known = True
+            if len(table.rows) >= left:
+                builder.notes.setdefault(f"{name}: of its rows the first {_MOST_ROWS:,} are taken")
+            builder.add(_Table(table.header, table.rows[:left]))
+        # A table costs even where it has no row.
+        left -= max(1, len(table.rows))
+        if left <= 0:
+            break
+    if first is None:
+        raise FormatError(f"holds no table; {_WANTED}", name)
     if not known:
-        seen = ", ".join(repr(cell[:30]) for cell in tables[0].header[:12])
+        seen = ", ".join(repr(cell[:30]) for cell in first[:12])
         raise FormatError(f"has no column that is recognised as a figure (it has {seen}); {_WANTED}", name)
-    for table in known:
-        builder.add(table)
     return builder.measurements()
 
 

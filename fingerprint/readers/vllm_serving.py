@@ -61,6 +61,9 @@ _PARALLEL = {
     "data": ("data_parallel_size", "data_parallel", "dp_size", "dp"),
 }
 
+#: Most runs of one file: a sweep has hundreds.
+MOST_RUNS = 20_000
+
 _TELLING = (
     "request_throughput", "output_throughput", "total_token_throughput", "input_throughput", "total_input_tokens",
     "total_output_tokens", "completed", "model_id", "tokenizer_id", "num_prompts", "request_rate", "max_concurrency",
@@ -100,6 +103,8 @@ def read(text: TextIO, name: str) -> Measurements:
 
 def tabulate(runs: Sequence[Mapping[str, Any]], name: str) -> Measurements:
     """Return the figures of runs with these tools' keys, see :func:`read`."""
+    if len(runs) > MOST_RUNS:
+        raise InputError(f"holds more than {MOST_RUNS:,} runs; split it", name)
     names = [_hardware(run) for run in runs]
     distinct = list(dict.fromkeys(names))
     columns: dict[str, list[Any]] = {column: [] for column in _COLUMNS}
@@ -135,6 +140,8 @@ def _runs(text: str, name: str) -> Iterator[dict[str, Any]]:
     for _, value in documented:
         for run in value if isinstance(value, list) else [value]:
             found += 1
+            if found > MOST_RUNS:
+                raise InputError(f"holds more than {MOST_RUNS:,} runs; split it", name)
             if not isinstance(run, dict):
                 raise FormatError(f"holds {_kind(run)} where each run must be a JSON object", f"{name}, run {found}")
             if not any(key in RATES or _LATENCY.fullmatch(key) for key in run):

@@ -5,7 +5,7 @@ Needs `atheris` (``pip install atheris``), which is no dependency and is not run
     python tests/readers/fuzz_atheris.py            # every format in turn, 15 s each
     python tests/readers/fuzz_atheris.py 60 kineto-trace dcgm
 
-What is found lies in ``fuzz/FORMAT/`` beside the words of the formats and the inputs that reached new code; run the same command
+What is found lies in ``.hypothesis/fuzz/FORMAT/`` beside the words of the formats and the inputs that reached new code; run the same command
 again to go on from there. A finding becomes a test, or a seed.
 """
 
@@ -23,7 +23,7 @@ with atheris.instrument_imports(include=["fingerprint"]):
 
     readers.formats()
 
-WORK = Path("fuzz")
+WORK = Path(".hypothesis/fuzz")
 
 
 def words(content: bytes) -> list[bytes]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fingerprint import readers
+from fingerprint.readers import figures as figures_module
 
 SEEDS = {place.stem: place.read_text(encoding="utf-8") for place in sorted(Path(__file__).parent.glob("seeds/*.txt"))}
 
@@ -75,3 +76,39 @@ def test_nothing_private_is_kept_and_names_of_hardware_stay_apart(seed):
 def test_the_seeds_do_hold_private_words():
     held = " ".join(SEEDS.values())
     assert all(word in held for word in ("secret", "someone", "10.0.0.", "host-a", "localhost", "GPU-", "/home", "/scratch", "/opt/"))
+
+
+class Lines:
+    """A log of any size: it is given line by line, and never as a whole."""
+
+    def __init__(self, text: str) -> None:
+        self.lines = iter(text.splitlines(keepends=True))
+        self.head = text[:65_536]
+
+    def peek_text(self, characters: int) -> str:
+        return self.head[:characters]
+
+    def readline(self) -> str:
+        return next(self.lines, "")
+
+    def __iter__(self):
+        return self.lines
+
+    def __next__(self) -> str:
+        return next(self.lines)
+
+
+LOGS = ("babelstream", "bandwidth-test", "dcgm", "deepseek-kernels", "genai-perf.2", "genai-perf.4", "gpu-benches", "gpu-fryer", "llama-bench.2",
+        "mamf-finder", "mixbench", "mlperf-training", "nvidia-smi", "plain-table", "serving-console", "table", "training-log", "trtllm-bench")  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", [seed for seed in SEEDS if seed in LOGS or (seed.split(".")[0] in LOGS and seed != "trtllm-bench.2")])
+def test_what_is_printed_is_read_line_by_line(seed):
+    assert len(readers.named(seed.split(".")[0]).read(Lines(SEEDS[seed]), "file")) == len(figures(SEEDS[seed].encode()))
+
+
+def test_more_figures_than_any_run_has_are_counted_but_not_taken(monkeypatch):
+    monkeypatch.setattr(figures_module, "MOST_FIGURES", 3)
+    table = readers.read_text(SEEDS["babelstream"] * 4, "file")
+    assert len(table) == 3
+    assert any("beyond the first 3" in note for note in table.notes)
