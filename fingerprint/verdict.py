@@ -178,7 +178,7 @@ def unusable(measurements: Measurements, index: int) -> str:
     """Return why a row says nothing here."""
     row = measurements.record(index)
     if row["quantity"] in SUMS and row.get("scope") != "accelerator" and "accelerators" not in row:
-        return "a sum over accelerators whose number is not stated; give 'accelerators'"
+        return "a sum over accelerators whose number is not stated; give --accelerators N, or a column 'accelerators'"
     if not row.get("workload"):
         return f"{row['quantity']} of a workload that is not stated; give 'workload'"
     return f"{row['quantity']} of {row['workload']}: a kind of figure that the model does not read, or whose cost is not known"
