@@ -5,10 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fingerprint.features import vectors
+from fingerprint import read
+from fingerprint.features import slowed, vectors
+from fingerprint.forward import match
 from fingerprint.lab import masking
 from fingerprint.lab.masking import IDENTITY_ONLY, MASKINGS, RATES, TIMES
 from fingerprint.measurements import NUMBER_COLUMNS, WORD_COLUMNS, concatenate, from_columns
+from fingerprint.resources import path
+from fingerprint.scorer import shipped
 
 KINDS = [("output_throughput", "token/s", "serve"), ("tpot", "s", "serve"), ("compute_rate", "FLOP/s", "kernel"), ("bandwidth", "B/s", "kernel"),
          ("power", "W", "load"), ("power", "W", "idle"), ("energy_per_token", "J/token", "serve"), ("memory_used", "B", "serve"),
@@ -189,3 +193,18 @@ def test_profiles_of_several_files_stay_apart():
     both = concatenate([one, two])
     assert masking.best(both).profiles == ("b", "a")
     assert masking.best(both).number("value").tolist() == [9.0, 5.0]
+
+
+@pytest.mark.parametrize("file", ["h20-gemm-pytorch.csv", "b200-serving-power.csv", "mlperf-inference-h100.csv", "training-h100-foundry.csv"])
+def test_what_experts_learn_as_slowed_is_what_a_slowed_table_shows(file):
+    """The lessons' short cut (vectors and matches shifted) and the masking itself agree."""
+    table = read(path("datasets/examples") / file)
+    slower = np.full(len(table.profiles), np.log10(0.5))
+    masked = masking.slow(table, factor=0.5)
+    np.testing.assert_allclose(slowed(vectors(table), slower), vectors(masked), atol=1e-9)
+    model = shipped()
+    seen, again = model.look(table), model.look(masked)
+    row, profile = np.arange(len(seen.rows)), table.profile_numbers().astype(np.int64)[seen.rows.index]
+    short = match(seen.found, seen.rows, row, profile, len(table.profiles), slower)
+    np.testing.assert_allclose(short, match(again.found, again.rows, row, profile, len(table.profiles)), rtol=1e-3, atol=1e-3)
+    assert not np.allclose(short, match(seen.found, seen.rows, row, profile, len(table.profiles)), equal_nan=True)
