@@ -153,7 +153,8 @@ def together(pid: int) -> float:
     try:
         told = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
         own = next(1024.0 * float(line.split()[1]) for line in told.splitlines() if line.startswith("Pss:"))
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+        # Any thread may have started some.
+        children = [c for thread in Path(f"/proc/{pid}/task").glob("*/children") for c in thread.read_text(encoding="ascii").split()]
     except (OSError, StopIteration):
         return 0.0
     return own + sum(together(int(child)) for child in children)
