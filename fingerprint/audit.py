@@ -28,7 +28,7 @@ from fingerprint.scorer import Calibration, Model, shipped
 from fingerprint.slips import Slip, slips
 
 #: Share of false findings among those called out that is put up with.
-LEVEL = 0.05
+LEVEL = 0.1
 
 #: Share of true profiles whose probabilities tell how the tail beyond falls, and the steepest fall that is believed: sources
 #: are not exchangeable, the next one may be stranger than those known.

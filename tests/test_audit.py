@@ -30,7 +30,7 @@ CLASS = {"A100-SXM4-80GB": "ampere", "H100-SXM": "hopper", "H20-96GB": "h20", "B
 def calibration():
     """True profiles have 0.5 to 1 of their class, evenly."""
     strange = np.append(np.linspace(0.0, 0.5, 100), 1.0)
-    return Calibration(np.zeros((3, 2)), np.zeros(len(CLASSES)), np.zeros(1), np.full(len(CLASSES), 1 / len(CLASSES)), np.tile(strange, (len(CLASSES), 1)))
+    return Calibration(np.zeros((3, 3)), np.zeros(len(CLASSES)), np.zeros(1), np.full(len(CLASSES), 1 / len(CLASSES)), np.tile(strange, (len(CLASSES), 1)))
 
 
 class Oracle:

@@ -28,6 +28,9 @@ from fingerprint.scorer import CLASSES
 #: Classes between which labels are swapped.
 SWAPPED = ("hopper", "h20", "blackwell", "ampere")
 
+#: Share of true labels that an audit may call out: no row whose figures speak less clearly against a label can be called out.
+ERROR = 0.01
+
 #: Share of a board's labels that is wrong at a time.
 SHARE = 0.1
 
@@ -46,7 +49,8 @@ class Audited:
         ``answer`` and ``probability`` (of the likeliest class), ``label_probability``, ``ground`` (physics, posterior or "" where
         no test was possible), ``p_value``, ``q_value``, ``flagged``, sorted by how surprising the label is.
     swaps : DataFrame
-        A line a swapped label: ``profile``, ``origin``, ``submitter``, ``class``, ``label`` (the false one), ``label_class``, ``allowed`` (the figures
+        A line a swapped label: ``profile``, ``origin``, ``submitter``, ``class``, ``label`` (the false one), ``label_class``, ``allowed`` (the row's own
+        evidence reaches the audit's error: physics, or a p-value of at most :data:`ERROR`), ``outside`` (the figures
         speak against the false class: it is outside the profile's prediction set, or physics excludes it), ``decided`` (the
         set holds one class), ``p_value``, ``flagged``.
     untouched : DataFrame
@@ -77,6 +81,7 @@ class Audited:
             put("swapped labels", "evidence_allows", part, "allowed", class_)
             put("swapped labels", "swap_detected", part, "flagged", class_)
             put("swapped labels, where the evidence allows", "swap_detected", part[part["allowed"]], "flagged", class_)
+            put("swapped labels, outside the 90 % set", "swap_detected", part[part["outside"]], "flagged", class_)
             put("swapped labels, one class in the set", "swap_detected", part[part["decided"]], "flagged", class_)
         rounds = self.untouched.assign(share=self.untouched["flagged"] / self.untouched["rounds"])
         put("true labels, beside swapped ones", "false_flags", rounds, "share")
@@ -217,7 +222,7 @@ def study(held: Heldout, level: float = LEVEL, share: float = SHARE, seed: int =
         swapped.append(pd.DataFrame({
             "profile": test.name[part], "origin": test.origin[part], "submitter": test.submitter[part], "class": truth[part],
             "label": false[part], "label_class": np.asarray(CLASSES, dtype=object)[claimed],
-            "allowed": ~inside[part, claimed] | gone, "decided": inside[part].sum(axis=1) == 1,
+            "allowed": value[part] <= ERROR, "outside": ~inside[part, claimed] | gone, "decided": inside[part].sum(axis=1) == 1,
             "p_value": value[part], "flagged": called[part]}))  # fmt: skip
     stood = rounds > 0
     untouched = pd.DataFrame({"profile": test.name, "origin": test.origin, "submitter": test.submitter, "rounds": rounds, "flagged": hits})
