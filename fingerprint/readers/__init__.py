@@ -16,6 +16,7 @@ from typing import IO, Any, Protocol, TextIO, cast
 from fingerprint.errors import FormatError, InputError
 from fingerprint.measurements import COLUMNS, Measurements, Words, number_word
 from fingerprint.readers import uncounted
+from fingerprint.readers.descriptions import described
 from fingerprint.readers.opening import HEAD, PeekedText, opened, parquet_columns
 
 #: Modules of this package, one a format. Adding a format is its file and its line here.
@@ -157,7 +158,7 @@ def _detect(head: str, name: str) -> Format:
             break
     if best is None or sure < SURE_ENOUGH:
         raise FormatError(
-            "is in no format that this program knows; see 'fingerprint formats', or give a CSV with the columns "
+            described(head) or "is in no format that this program knows; see 'fingerprint formats', or give a CSV with the columns "
             "quantity, unit and value, one figure a row",
             name,
         )
