@@ -241,10 +241,7 @@ def _other_label(rng: np.random.Generator, i: int, able: npt.NDArray[np.int64], 
 
 def describe(audited: Audited, most: int = 20) -> str:
     """Return the study in words: its figures, and the true labels that were called out."""
-    lines = []
-    for f in audited.figures():
-        interval = "" if f["low"] is None else f" ({f['low']:.3f}-{f['high']:.3f})"
-        lines.append(f"{', '.join(filter(None, (f['slice'], f['metric'], f['class'])))}: {f['value']:.3f}{interval}, n = {f['n']:,}")
+    lines = [f"{', '.join(filter(None, (f['slice'], f['metric'], f['class'])))}: {metrics.in_words(f)}" for f in audited.figures()]
     strange = audited.table[audited.table["flagged"]]
     if len(strange):
         shown = strange.head(most)[["profile", "label", "answer", "probability", "label_probability", "ground", "p_value"]]

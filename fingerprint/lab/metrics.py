@@ -114,6 +114,12 @@ def calibration_error(probability: Floats, right: npt.NDArray[np.bool_], bins: i
     return float(sum(gaps) / max(len(probability), 1))
 
 
+def in_words(entry: dict[str, Any]) -> str:
+    """Return the value of an entry of ``models/figures.json`` with its interval, where it has one, and its count."""
+    interval = "" if entry["low"] is None else f" ({entry['low']:.3f}-{entry['high']:.3f})"
+    return f"{entry['value']:.3f}{interval}, n = {entry['n']:,}"
+
+
 def figure(protocol: str, slice_: str, metric: str, value: tuple[float, float, float] | float, n: int,
            model: str = "shipped", class_: str | None = None) -> dict[str, Any]:  # fmt: skip
     """Return one entry of ``models/figures.json``."""

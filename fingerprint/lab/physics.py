@@ -313,9 +313,8 @@ def describe(figures: Figures) -> str:
     for metric in dict.fromkeys(f["metric"] for f in figures):
         lines += ["", metric]
         for f in (f for f in figures if f["metric"] == metric):
-            interval = "" if f["low"] is None else f" ({f['low']:.3f}-{f['high']:.3f})"
             label = ", ".join(str(part) for part in (f["slice"], f["class"]) if part) + ("" if f["model"] == "shipped" else f" [{f['model']}]")
-            lines.append(f"  {label:<64} {f['value']:.3f}{interval}, n = {f['n']:,}")
+            lines.append(f"  {label:<64} {metrics.in_words(f)}")
     return "\n".join(lines[1:])
 
 
