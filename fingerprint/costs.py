@@ -83,7 +83,7 @@ class Points:
 def _facts() -> dict[str, dict[str, float]]:
     """Columns of the workload table as word -> number."""
     names = ("active_parameters", "total_parameters", "kv_elements_per_token", "windowed_kv_elements_per_token",
-             "attention_window", "attention_top_k", "flops_per_sample", "training_flops_per_sample", "mlperf_input_tokens", "mlperf_output_tokens")  # fmt: skip
+             "attention_window", "attention_top_k", "attention_layers", "heads", "head_dim", "flops_per_sample", "training_flops_per_sample", "mlperf_input_tokens", "mlperf_output_tokens")  # fmt: skip
     return {name: {w: float(getattr(model, name)) for w, model in workloads.table().items()} for name in names}
 
 
@@ -125,6 +125,8 @@ class _Rows:
         self.windowed_elements = np.nan_to_num(self.workload.map(facts["windowed_kv_elements_per_token"]))
         self.window = self.workload.map(facts["attention_window"])
         self.top_k = self.workload.map(facts["attention_top_k"])
+        # FLOPs of one token's attention to one other, scores and values over all layers; models of unknown shape add nothing.
+        self.pair = np.nan_to_num(4.0 * np.prod([self.workload.map(facts[f]) for f in ("attention_layers", "heads", "head_dim")], axis=0))
         self.sample_flops = self.workload.map(facts["flops_per_sample"])
         self.training_flops = _first(self.workload.map(facts["training_flops_per_sample"]), 3.0 * self.sample_flops)
         self.input = _first(table.number("input_tokens"), self.workload.map(facts["mlperf_input_tokens"]))
@@ -134,6 +136,10 @@ class _Rows:
     def number(self, name: str, missing: float = np.nan) -> Floats:
         column = self.table.number(name)
         return np.where(np.isnan(column), missing, column)
+
+    def attended(self, tokens: Floats) -> Floats:
+        """Return FLOPs of attention a token, averaged over a causal sequence of ``tokens``; 0 where a length or shape is unknown."""
+        return self.pair * np.nan_to_num(np.fmin(tokens / 2.0, self.top_k))
 
     def measures(self, *quantities: str) -> npt.NDArray[np.bool_]:
         return self.quantity.equals(*quantities)
@@ -258,7 +264,8 @@ def _language_models(rows: _Rows, out: Points) -> None:
     with_prompt = np.where(
         only_decode | np.isnan(rows.input) | np.isnan(rows.output), 1.0, 1.0 + rows.input / np.maximum(rows.output, 1.0)
     )
-    _put(out.flop_rate, output, rows.rate * per_token * with_prompt)
+    prompt_attention = np.where(only_decode, 0.0, rows.attended(rows.input) * np.nan_to_num(with_prompt - 1.0))
+    _put(out.flop_rate, output, rows.rate * (per_token * with_prompt + prompt_attention))
     # `rate` tokens a second per accelerator in steps of `flight` tokens: each step reads the weights once. Where nobody says
     # how many were in flight, nothing is known of the traffic.
     stated = ~np.isnan(rows.flight)
@@ -269,21 +276,23 @@ def _language_models(rows: _Rows, out: Points) -> None:
         1.0,
         1.0 + rows.output / np.maximum(rows.input, 1.0),
     )
-    _put(out.flop_rate, prompt, rows.rate * per_token * with_answer)
+    _put(out.flop_rate, prompt, rows.rate * (per_token * with_answer + rows.attended(rows.input)))
     both = model & rows.measures("total_throughput")
-    _put(out.flop_rate, both, rows.rate * per_token)
     share = rows.output / (rows.input + rows.output)
+    _put(out.flop_rate, both, rows.rate * (per_token + np.nan_to_num(1.0 - share) * rows.attended(rows.input)))
     _put(out.byte_rate, both & stated, rows.rate * share * (touched / flight + cache))
 
     prefill = model & (rows.measures("ttft") | (rows.measures("latency") & rows.phase.equals("prefill")))
     # Only an unloaded server's first token is the prefill's own time; under load it is mostly waiting.
     together = np.where(np.isnan(rows.number("batch")), 1.0, rows.number("batch"))
-    _put(out.flop_rate, prefill, per_token * rows.input * together / rows.value / rows.count)
+    _put(out.flop_rate, prefill, (per_token + rows.attended(rows.input)) * rows.input * together / rows.value / rows.count)
     request = model & rows.unit.equals("request/s", "sample/s") & rows.measures("throughput")
     # A prompt of unknown length counts as none.
-    _put(out.flop_rate, request, rows.rate * per_token * (np.nan_to_num(rows.input) + rows.output))
+    prompted = np.nan_to_num(rows.input)
+    _put(out.flop_rate, request, rows.rate * (per_token * (prompted + rows.output) + prompted * rows.attended(rows.input)))
     whole = model & rows.measures("e2e_latency", "latency") & rows.phase.equals("serve", "offline", "latency", "interactive", "")
-    _put(out.flop_rate, whole, per_token * (rows.input + rows.output) * flight / rows.value / rows.count)
+    work = per_token * (rows.input + rows.output) + rows.input * rows.attended(rows.input)
+    _put(out.flop_rate, whole, work * flight / rows.value / rows.count)
     _put(out.byte_rate, whole, rows.output * (touched + flight * cache) / rows.value / rows.count)
     _put(out.flight, model, rows.flight)
     _put(out.size, model, rows.flight / rows.count)
@@ -307,9 +316,10 @@ def _training(rows: _Rows, out: Points) -> None:
     here = rows.phase.equals("train") | rows.tool.equals("training", "training-run", "mlperf-training")
     token = rows.unit.equals("token/s")
     rate = rows.measures("throughput", "total_throughput", "input_throughput")
-    _put(out.flop_rate, here & token & rate, 6.0 * rows.active * rows.rate)
     length = rows.number("input_tokens")
-    sample = _first(rows.training_flops, 6.0 * rows.active * length)
+    trained = 6.0 * rows.active + 3.0 * rows.attended(length)
+    _put(out.flop_rate, here & token & rate, trained * rows.rate)
+    sample = _first(rows.training_flops, trained * length)
     _put(out.flop_rate, here & rows.unit.equals("sample/s") & rate, sample * rows.rate)
     batch = rows.number("batch")
     step = here & rows.measures("step_time")
