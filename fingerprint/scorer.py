@@ -31,7 +31,7 @@ from fingerprint.roofline import excluded_chips
 from fingerprint.trees import Forest
 
 #: Version of the stored layout; a loader reads its own version only.
-FORMAT = 3
+FORMAT = 4
 
 #: The class of everything that is none of the architectures below: taught from those with too few origins for a class.
 UNKNOWN = "unknown"
@@ -91,8 +91,8 @@ class Calibration:
     ----------
     trust : ndarray of shape (3, 3)
         ``exp(a + b * (log(1 + figures) - 2) + c * fixed)`` multiplies an expert's scores; a row an expert (direct, weighing, matching).
-    bias : ndarray of shape (n_classes,)
-        Added to the scores.
+    bias : ndarray of shape (2, n_classes)
+        Added to the scores; the second row where a figure is of a benchmark with fixed rules, to the first.
     floor : ndarray of shape (1,)
         Share of the prior mixed in, so that no probability is a promise.
     prior : ndarray of shape (n_classes,)
@@ -110,7 +110,7 @@ class Calibration:
     def probabilities(self, scores: Scores) -> Floats:
         """Return calibrated probabilities, shape (n_rows, n_classes); the prior where nothing is known."""
         rich = np.log1p(scores.figures) - 2.0
-        z = np.where(scores.possible, self.bias, -np.inf)
+        z = np.where(scores.possible, self.bias[0] + scores.fixed[:, None] * self.bias[1], -np.inf)
         for (a, b, c), expert in zip(self.trust, (scores.direct, scores.weighing, scores.matching), strict=True):
             z = z + expert * np.exp(a + b * rich + c * scores.fixed)[:, None]
         z -= z.max(axis=1, keepdims=True)
@@ -346,7 +346,7 @@ class Model:
             raise ModelError(f"{file.name} lacks the array {error}") from error
         k = len(classes)
         shapes = [a.shape for a in (calibration.trust, calibration.bias, calibration.floor, calibration.prior)]
-        if shapes != [(3, 3), (k,), (1,), (k,)] or calibration.quantiles.ndim != 2 or len(calibration.quantiles) != k:
+        if shapes != [(3, 3), (2, k), (1,), (k,)] or calibration.quantiles.ndim != 2 or len(calibration.quantiles) != k:
             raise ModelError(f"{file.name}: its calibration does not fit its {k} classes")
         if [len(forests[n].baseline) for n in _FORESTS] != [k, 1, 1, k, 1]:
             raise ModelError(f"{file.name}: its trees do not fit its {k} classes")

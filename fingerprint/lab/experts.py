@@ -28,7 +28,7 @@ MOST_ROWS = 3000
 FARTHEST = -4.0
 
 #: Wrong candidates that each profile is shown beside the right one.
-WRONG = 10
+WRONG = 5
 
 #: The fold of rows that nobody may learn from, not even a model that leaves out another fold.
 HIDDEN = -1
@@ -228,7 +228,7 @@ class Experts:
     def scorer(self) -> Model:
         """Return a model that scores, not yet calibrated."""
         k = len(CLASSES)
-        flat = Calibration(np.zeros((3, 3)), np.zeros(k), np.zeros(1), np.full(k, 1.0 / k), np.ones((k, 2)))
+        flat = Calibration(np.zeros((3, 3)), np.zeros((2, k)), np.zeros(1), np.full(k, 1.0 / k), np.ones((k, 2)))
         return self.model(flat, {}, "", "")
 
     def model(self, calibration: Calibration, claim_limits: dict[str, float], version: str, data: str) -> Model:
