@@ -28,7 +28,7 @@ MOST_ROWS = 3000
 FARTHEST = -4.0
 
 #: Wrong candidates that each profile is shown beside the right one.
-WRONG = 5
+WRONG = 10
 
 #: The fold of rows that nobody may learn from, not even a model that leaves out another fold.
 HIDDEN = -1

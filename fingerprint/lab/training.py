@@ -16,7 +16,7 @@ from fingerprint.lab.profiles import Corpus, natural, training
 from fingerprint.scorer import Model
 
 #: Folds of whole sources (submitters, where a source has them) that calibration is fitted on.
-FOLDS = 5
+FOLDS = 4
 
 
 def example_profiles(index: Path) -> set[str]:
