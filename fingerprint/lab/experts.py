@@ -28,7 +28,7 @@ MOST_ROWS = 3000
 FARTHEST = -4.0
 
 #: Wrong candidates that each profile is shown beside the right one.
-WRONG = 10
+WRONG = 8
 
 #: The fold of rows that nobody may learn from, not even a model that leaves out another fold.
 HIDDEN = -1

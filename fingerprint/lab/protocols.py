@@ -58,7 +58,7 @@ class Effort:
     masked: int
 
 
-FULL = Effort(sources=8, parts=4, inner=3, masked=1)
+FULL = Effort(sources=6, parts=4, inner=2, masked=1)
 QUICK = Effort(sources=2, parts=2, inner=2, masked=1)
 
 
