@@ -139,7 +139,7 @@ class _Rows:
 
     def attended(self, tokens: Floats) -> Floats:
         """Return FLOPs of attention a token, averaged over a causal sequence of ``tokens``; 0 where a length or shape is unknown."""
-        return self.pair * np.nan_to_num(np.fmin(tokens / 2.0, self.top_k))
+        return np.where(np.isnan(tokens), 0.0, self.pair * np.fmin(tokens / 2.0, self.top_k))
 
     def measures(self, *quantities: str) -> npt.NDArray[np.bool_]:
         return self.quantity.equals(*quantities)

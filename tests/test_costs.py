@@ -186,7 +186,27 @@ def test_an_mlperf_sample_of_a_language_model_is_as_long_as_its_data_set_says():
     model = workloads.table()["llama-2-70b"]
     found = implied(tool="mlperf-inference", phase="offline", workload=model.id, precision="fp8", accelerators=8,
                     input_tokens=100, quantity="throughput", unit="samples/s", value=80)  # fmt: skip
-    assert found.flop_rate == near(10 * 2 * model.active_parameters * (100 + model.mlperf_output_tokens))
+    attention = 100 * 4 * model.layers * model.heads * model.head_dim * 100 / 2
+    assert found.flop_rate == near(10 * (2 * model.active_parameters * (100 + model.mlperf_output_tokens) + attention))
+
+
+@pytest.mark.parametrize(("phase", "quantity", "unit", "tokens"), [
+    ("latency", "ttft", "s", 1.0), ("prefill", "input_throughput", "tok/s", 32768.0), ("serve", "total_throughput", "tok/s", 32768.0)])  # fmt: skip
+def test_a_long_prompt_pays_for_the_attention_of_its_tokens_to_each_other(phase, quantity, unit, tokens):
+    """Half of the square, over all layers: as much as the weights at some 100,000 tokens of a 70B model."""
+    model = workloads.table()["llama-3.1-70b"]
+    found = implied(tool="serving", workload=model.id, phase=phase, precision="bf16", accelerators=1, batch=1, input_tokens=32768,
+                    output_tokens=1, quantity=quantity, unit=unit, value=tokens)  # fmt: skip
+    each = 2 * model.active_parameters + 4 * model.layers * model.heads * model.head_dim * 32768 / 2
+    assert found.flop_rate == pytest.approx(each * 32768, rel=1e-3)
+
+
+def test_training_on_long_sequences_pays_for_attention_three_times():
+    """Forward once, backward twice, as for the weights."""
+    model = workloads.table()["llama-3.1-70b"]
+    found = implied(tool="training", workload=model.id, phase="train", precision="bf16", accelerators=1, input_tokens=8192,
+                    quantity="throughput", unit="tok/s", value=100)  # fmt: skip
+    assert found.flop_rate == near(100 * (6 * model.active_parameters + 3 * 4 * model.layers * model.heads * model.head_dim * 8192 / 2))
 
 
 def test_a_sum_over_an_unknown_number_of_accelerators_implies_nothing():

@@ -121,6 +121,38 @@ def test_calibration_trusts_an_expert_that_is_right_and_covers_what_it_promises(
     assert inside.mean() == pytest.approx(0.9, abs=0.03)
 
 
+def test_a_benchmark_with_fixed_rules_has_a_bias_of_its_own() -> None:
+    """Of useless scores, a class that only fixed benchmarks show is likelier there."""
+    rng = np.random.default_rng(0)
+    n, k = 4000, len(CLASSES)
+    fixed = (np.arange(n) % 2).astype(float)
+    truth = np.where(fixed == 1, rng.integers(0, 3, n), rng.integers(0, k, n))
+    noise = rng.normal(0, 1, (3, n, k))
+    scores = Scores(*noise, np.full(n, 8.0), np.ones(n), fixed, np.ones((n, k), dtype=bool), np.ones((n, 1)))
+    fitted = calibrating.fit(scores, truth, np.ones(n), np.full(k, 1.0 / k))
+    assert fitted.bias[1, :3].min() > fitted.bias[1, 3:].max()
+
+
+def test_the_odds_before_any_figure_count_those_who_measured_and_leave_the_question_open() -> None:
+    """Whoever measured counts once a class, an origin of four with the root; Hopper and the H20 share what they have evenly."""
+    hopper, h20, ampere = (CLASSES.index(c) for c in ("hopper", "h20", "ampere"))
+    origin = np.array(["a", "a", "b", "c", *["board"] * 4], dtype=object)
+    who = np.array(["a", "a", "b", "c", "board/1", "board/2", "board/3", "board/4"], dtype=object)
+    truth = np.array([hopper, hopper, hopper, h20, *[ampere] * 4])
+    prior = calibrating.prior_of(origin, who, truth)
+    assert prior.sum() == pytest.approx(1.0)
+    assert prior[hopper] == prior[h20]
+    assert prior[ampere] / prior[hopper] == pytest.approx(4 / np.sqrt(4) / ((2 + 1) / 2))
+    assert (prior > 0).all()
+
+
+def test_desktop_cards_do_not_count_for_the_odds(corpus: Corpus) -> None:
+    """A label means data-centre parts where all that it may mean are such; one without a chip of the table counts, too."""
+    profiles = natural(corpus)
+    assert {"RTX4090", "RTX3090"}.isdisjoint(set(profiles.chip[profiles.datacentre]))
+    assert {"H20-96GB", "H100"} <= set(profiles.chip[profiles.datacentre])
+
+
 def test_macro_f1_and_recall_are_those_of_the_counts() -> None:
     """A worked example: 8 of 10, and 5 of 10."""
     counts = np.array([[8.0, 2.0], [5.0, 5.0]])

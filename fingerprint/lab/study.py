@@ -31,7 +31,8 @@ Figures = list[dict[str, Any]]
 #: Every protocol that can be asked for alone, in the order in which they run. The later ones are calibrated on the first.
 PROTOCOLS = ("by-source", "by-submitter", "by-time", "by-workload", "open-set", "physics")
 
-#: Profiles of one source and chip, and figures of one profile, that a quick look keeps.
+#: Origins of an architecture, profiles of one of them and a chip, and figures of one profile, that a quick look keeps.
+QUICK_ORIGINS = 6
 QUICK_PROFILES = 2
 QUICK_FIGURES = 16
 
@@ -157,8 +158,11 @@ def _open_set(corpus: Corpus, say: Say, source: Callable[[], Heldout], family: s
 
 
 def _few(corpus: Corpus) -> Corpus:
-    """Return a few profiles of each origin and chip."""
+    """Return a few profiles of each chip of a few origins, those of most profiles."""
     first = corpus.frame.drop_duplicates("profile")
+    size = first.groupby(["architecture", "origin"]).size().reset_index(name="n").sort_values(["n", "origin"], ascending=[False, True])
+    kept = size[size.groupby("architecture").cumcount() < QUICK_ORIGINS]
+    first = first.merge(kept[["architecture", "origin"]])
     turn = first.groupby(["origin", "chip", "architecture"]).cumcount()
     names = set(first["profile"][turn < QUICK_PROFILES])
     part = corpus.frame[corpus.frame["profile"].isin(names)]
