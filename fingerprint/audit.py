@@ -2,7 +2,7 @@
 
 For each profile the claim is tested. Physics: every chip that the label may mean is excluded by a figure; then p = 0, for no
 slow machine forges a fast figure. Statistics: the share of true profiles of the class, from sources never seen, whose
-probability of their own class was as low. Over all tested profiles the Benjamini-Hochberg procedure keeps the expected share
+probability of their own class was as low. Over all tested profiles an adaptive Benjamini-Hochberg procedure keeps the expected share
 of false findings among those called out below a stated level. Whoever is called out is not accused: labels, units,
 counts and precisions are mistyped often, so each finding comes with what would explain it.
 """
@@ -73,7 +73,7 @@ class Line:
     p_value : float
         Chance that a true label fits as badly; NaN where no test was possible.
     q_value : float
-        The level from which on it is called out among all tested ones (Benjamini-Hochberg).
+        The p-value adjusted for all tested ones (:func:`adjusted`): called out where it is at most the audit's level.
     flagged : bool
         Whether it does not fit its label at the audit's level.
     innocent : tuple of str
@@ -177,18 +177,21 @@ def _steepness(probability: Floats, level: Floats) -> float:
     return min(STEEPEST, float(np.log(share[0] / share).sum()) / fall) if fall > 0 else STEEPEST if len(t) > 1 else 1.0
 
 
-def adjusted(p: Floats) -> Floats:
-    """Return adaptive Benjamini-Hochberg adjusted p-values: the false discovery rate at which each is called out.
+def adjusted(p: Floats, level: float) -> Floats:
+    """Return adjusted p-values: those of at most ``level`` are called out, of which that share is expected to be false.
 
-    Benjamini and Hochberg (1995) bound the rate by the level times the share of true labels; that share is estimated from the
-    p-values above one half, of which wrong labels have few (Storey, Taylor and Siegmund 2004, doi:10.1111/j.1467-9868.2004.00439.x,
-    theorem 3), and never above one. NaN, no test, stays NaN and does not count.
+    The procedure of Benjamini and Hochberg (1995) bounds the rate by the level times the share of true labels. That share is
+    estimated from the p-values above the level, of which wrong labels have few (Storey, Taylor and Siegmund 2004,
+    doi:10.1111/j.1467-9868.2004.00439.x); with this very cut the estimate does not run away on a board whose figures all err
+    alike (Blanchard and Roquain 2009, section 3.2). What lies above the level itself is never called out. NaN, no test, stays NaN and does not
+    count.
     """
     out = np.full(len(p), np.nan)
     tested = np.flatnonzero(~np.isnan(p))
     order = tested[np.argsort(p[tested], kind="stable")]
-    true = min(1.0, 2.0 * (np.count_nonzero(p[tested] > 0.5) + 1.0) / max(len(tested), 1))
-    raised = true * p[order] * len(order) / np.arange(1, len(order) + 1)
+    above = np.count_nonzero(p[tested] > level)
+    true = min(1.0, (above + 1.0) / ((1.0 - level) * max(len(tested), 1)))
+    raised = np.where(p[order] > level, 1.0, true * p[order] * len(order) / np.arange(1, len(order) + 1))
     out[order] = np.minimum(np.minimum.accumulate(raised[::-1])[::-1], 1.0)
     return out
 
@@ -252,7 +255,7 @@ def audit(measurements: Measurements, labels: Mapping[str, Sequence[str]] | None
     column = np.array([model.classes.index(class_of(name, model.classes)) if name else -1 for name, _ in claimed.values()], dtype=np.int64)
     limited = np.array([model.claim_limits.get(c, 0.0) > 0 for c in model.classes])
     value, ground = _tests(model, p, column, enough & limited[column], enough, [(claimed[n][0], gone[n]) for n in names])
-    q = adjusted(value)
+    q = adjusted(value, level)
     found_slips = slips(measurements, {n: name for n, (name, _) in claimed.items()})
     slip_of: dict[str, list[Slip]] = {}
     for s in found_slips:

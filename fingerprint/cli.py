@@ -402,7 +402,7 @@ def train(out: Path, folder: Path, jobs: int) -> None:
 
 @fingerprint.command(cls=Faults)
 @click.option("--only", default=None, metavar="PROTOCOL", help="Run one protocol and write no card: by-source, by-submitter, by-time, by-workload, open-set or physics.")  # fmt: skip
-@click.option("--quick", is_flag=True, help="A few profiles of each source, fewer folds: to see that all runs; writes nothing.")
+@click.option("--quick", is_flag=True, help="A few profiles of a few sources, fewer folds: to see that all runs; writes nothing.")
 @click.option("--jobs", default=-1, show_default=True, help="Fits side by side; -1 for one a core.")
 @click.option("--dataset", "folder", default="datasets", show_default=True, type=click.Path(exists=True, file_okay=False, path_type=Path), help="The dataset's folder.")  # fmt: skip
 @click.option("--out", default="models", show_default=True, type=click.Path(file_okay=False, path_type=Path), help="Where figures.json and the card go.")  # fmt: skip

@@ -83,7 +83,8 @@ class Points:
 def _facts() -> dict[str, dict[str, float]]:
     """Columns of the workload table as word -> number."""
     names = ("active_parameters", "total_parameters", "kv_elements_per_token", "windowed_kv_elements_per_token",
-             "attention_window", "attention_top_k", "attention_layers", "heads", "head_dim", "flops_per_sample", "training_flops_per_sample", "mlperf_input_tokens", "mlperf_output_tokens")  # fmt: skip
+             "attention_window", "attention_top_k", "attention_layers", "heads", "head_dim", "flops_per_sample",
+             "training_flops_per_sample", "mlperf_input_tokens", "mlperf_output_tokens")  # fmt: skip
     return {name: {w: float(getattr(model, name)) for w, model in workloads.table().items()} for name in names}
 
 
@@ -125,7 +126,8 @@ class _Rows:
         self.windowed_elements = np.nan_to_num(self.workload.map(facts["windowed_kv_elements_per_token"]))
         self.window = self.workload.map(facts["attention_window"])
         self.top_k = self.workload.map(facts["attention_top_k"])
-        # FLOPs of one token's attention to one other, scores and values over all layers; models of unknown shape add nothing.
+        # FLOPs of one token's attention to one other, scores and values, over the layers that attend to the whole context; those with
+        # a window and models of unknown shape add nothing.
         self.pair = np.nan_to_num(4.0 * np.prod([self.workload.map(facts[f]) for f in ("attention_layers", "heads", "head_dim")], axis=0))
         self.sample_flops = self.workload.map(facts["flops_per_sample"])
         self.training_flops = _first(self.workload.map(facts["training_flops_per_sample"]), 3.0 * self.sample_flops)
@@ -138,7 +140,7 @@ class _Rows:
         return np.where(np.isnan(column), missing, column)
 
     def attended(self, tokens: Floats) -> Floats:
-        """Return FLOPs of attention a token, averaged over a causal sequence of ``tokens``; 0 where a length or shape is unknown."""
+        """Return FLOPs of attention a token of a prompt of ``tokens``: to half of it, and to no more than a model picks; 0 where unknown."""
         return np.where(np.isnan(tokens), 0.0, self.pair * np.fmin(tokens / 2.0, self.top_k))
 
     def measures(self, *quantities: str) -> npt.NDArray[np.bool_]:
@@ -264,8 +266,7 @@ def _language_models(rows: _Rows, out: Points) -> None:
     with_prompt = np.where(
         only_decode | np.isnan(rows.input) | np.isnan(rows.output), 1.0, 1.0 + rows.input / np.maximum(rows.output, 1.0)
     )
-    prompt_attention = np.where(only_decode, 0.0, rows.attended(rows.input) * np.nan_to_num(with_prompt - 1.0))
-    _put(out.flop_rate, output, rows.rate * (per_token * with_prompt + prompt_attention))
+    _put(out.flop_rate, output, rows.rate * (per_token * with_prompt + rows.attended(rows.input) * (with_prompt - 1.0)))
     # `rate` tokens a second per accelerator in steps of `flight` tokens: each step reads the weights once. Where nobody says
     # how many were in flight, nothing is known of the traffic.
     stated = ~np.isnan(rows.flight)

@@ -201,6 +201,26 @@ def test_a_long_prompt_pays_for_the_attention_of_its_tokens_to_each_other(phase,
     assert found.flop_rate == pytest.approx(each * 32768, rel=1e-3)
 
 
+def test_an_output_rate_pays_for_its_prompts_attention_and_a_pure_decode_rate_for_none():
+    """Each token put out stands for eight read, each of which attended to half of 8,192."""
+    model = workloads.table()["llama-3.1-70b"]
+    row = {"tool": "serving", "workload": model.id, "precision": "bf16", "accelerators": 1, "input_tokens": 8192, "output_tokens": 1024,
+           "quantity": "output_throughput", "unit": "tok/s", "value": 100}  # fmt: skip
+    attention = 4 * model.layers * model.heads * model.head_dim * 8192 / 2
+    assert implied(**row, phase="serve").flop_rate == near(100 * (2 * model.active_parameters * 9 + 8 * attention))
+    assert implied(**row, phase="decode").flop_rate == near(100 * 2 * model.active_parameters)
+
+
+def test_sparse_attention_is_no_wider_than_what_it_picks_and_an_unknown_shape_adds_nothing():
+    """DeepSeek V3.2 attends to 2,048 tokens of whatever came before; of a model that nobody knows only the parameters count."""
+    model = workloads.table()["deepseek-v3.2"]
+    row = {"tool": "serving", "phase": "latency", "precision": "fp8", "accelerators": 1, "batch": 1, "input_tokens": 100_000,
+           "quantity": "ttft", "unit": "s", "value": 1}  # fmt: skip
+    each = 2 * model.active_parameters + 4 * model.attention_layers * model.heads * model.head_dim * model.attention_top_k
+    assert implied(**row, workload=model.id).flop_rate == near(each * 100_000)
+    assert implied(**row, workload="no-such-model", active_parameters=7e9).flop_rate == near(2 * 7e9 * 100_000)
+
+
 def test_training_on_long_sequences_pays_for_attention_three_times():
     """Forward once, backward twice, as for the weights."""
     model = workloads.table()["llama-3.1-70b"]

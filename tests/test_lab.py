@@ -10,8 +10,9 @@ import pytest
 
 from fingerprint import load_dataset
 from fingerprint.candidates import candidates, numbers, pairs
-from fingerprint.lab import baselines, calibrating, experts, holdout, metrics
+from fingerprint.lab import baselines, calibrating, experts, holdout, metrics, study
 from fingerprint.lab.profiles import Corpus, Profiles, balanced_weights, natural, training
+from fingerprint.lab.training import MOST_ASKED, _few
 from fingerprint.scorer import CLASSES, Scores, class_scores
 
 
@@ -150,7 +151,26 @@ def test_desktop_cards_do_not_count_for_the_odds(corpus: Corpus) -> None:
     """A label means data-centre parts where all that it may mean are such; one without a chip of the table counts, too."""
     profiles = natural(corpus)
     assert {"RTX4090", "RTX3090"}.isdisjoint(set(profiles.chip[profiles.datacentre]))
-    assert {"H20-96GB", "H100"} <= set(profiles.chip[profiles.datacentre])
+    assert {"H20-96GB", "H100", ""} <= set(profiles.chip[profiles.datacentre])
+
+
+def test_calibration_asks_about_few_profiles_of_each_who_measured(corpus: Corpus) -> None:
+    """No more than stated of one measurer, chip and richness; nobody is left out; the draw is the same every time."""
+    every = natural(corpus)
+    few = _few(every)
+    frame = pd.DataFrame({"who": few.measurer, "chip": few.chip, "class": few.architecture, "kind": few.kind})
+    assert frame.groupby(list(frame)).size().max() == MOST_ASKED < len(every)
+    assert set(few.measurer) == set(every.measurer)
+    assert [r.tolist() for r in few.rows] == [r.tolist() for r in _few(every).rows]
+
+
+def test_a_quick_look_keeps_every_architecture_and_little_of_it() -> None:
+    """All classes of the dataset in a tenth of its profiles at most."""
+    whole = Corpus.of(load_dataset())
+    part = study._few(whole)
+    assert set(part.frame["architecture"]) == set(whole.frame["architecture"])
+    assert part.frame["profile"].nunique() < whole.frame["profile"].nunique() / 5
+    assert part.frame.groupby("profile").size().max() <= study.QUICK_FIGURES
 
 
 def test_macro_f1_and_recall_are_those_of_the_counts() -> None:

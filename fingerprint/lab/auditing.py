@@ -165,7 +165,7 @@ def _called_out(p: Floats, board: Labels, level: float) -> tuple[Mask, Floats]:
     q = np.full(len(p), np.nan)
     for name in np.unique(board.astype(str)):
         here = board.astype(str) == name
-        q[here] = adjusted(p[here])
+        q[here] = adjusted(p[here], level)
     return q <= level, q
 
 

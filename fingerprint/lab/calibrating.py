@@ -16,7 +16,7 @@ LEVELS = 101
 #: Held-out profiles a class needs for quantiles of its own.
 ENOUGH = 60
 
-#: Keeps the class biases and the trusts near their starts: they correct a tilt, they don't learn the test's mix of classes.
+#: Keeps the class biases and the logarithms of the trusts small: they correct a tilt, they don't learn the test's mix of classes.
 PENALTY = 0.003
 
 #: The H20 is a Hopper cut down for export, and its owners publish little. Which of the two it was is what is asked of a verdict, so

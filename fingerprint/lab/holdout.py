@@ -204,7 +204,7 @@ def run(corpus: Corpus, train: Profiles, test: Profiles, row_fold: Ints, say: Sa
             columns = (raw[0][learn], raw[1][test_fold == fold]) if raw else None
             yield joblib.delayed(_fold)(lessons, learn, crossed.forward[fold], crossed.spread[fold], columns, tables)
 
-    # A fold alone is fitted here, with all threads; beside others each has one.
+    # A fold alone is fitted here, with all threads; beside others each has its share.
     workers = 1 if len(folds) == 1 else None
     done = joblib.Parallel(workers, return_as="generator", pre_dispatch="n_jobs")(jobs())
     for fold, (known, guess, hidden) in zip(folds, done, strict=True):

@@ -96,7 +96,7 @@ class Profiles:
     @cached_property
     def datacentre(self) -> npt.NDArray[np.bool_]:
         """Whether a label means parts for data centres alone; true of a label that names no chip of the table."""
-        parts = {c: all(chips.table()[m].datacenter for m in chips.members(c)) if c else True for c in set(self.chip.tolist())}
+        parts = {c: all(chips.table()[m].datacenter for m in chips.members(c)) for c in set(self.chip.tolist())}
         return np.array([parts[c] for c in self.chip], dtype=bool)
 
     @cached_property

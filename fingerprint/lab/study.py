@@ -86,7 +86,7 @@ def evaluate(folder: Path, out: Path, only: str | None, say: Say, *, quick: bool
     only : str or None
         One protocol's name; nothing but its part is written then.
     quick : bool
-        A few profiles of each source and chip, fewer folds: to see that all runs. Nothing is written, and no figure of it counts.
+        A few profiles of a few sources, fewer folds: to see that all runs. Nothing is written, and no figure of it counts.
     jobs : int
         Fits side by side; -1 for one a core. Inside a caller's :func:`joblib.parallel_config`, its backend does them.
     """
