@@ -84,7 +84,9 @@ def interval(by_origin: Floats, figure: Callable[[Floats], Floats], seed: int = 
     samples = np.tensordot(draws, by_origin, axes=1)
     with np.errstate(all="ignore"):
         values = figure(samples)
-    low, high = np.nanquantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    known = values[~np.isnan(values)]
+    # A class that nobody was called by has no precision, in no draw.
+    low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if len(known) else (np.nan, np.nan)
     return float(figure(by_origin.sum(axis=0))), float(low), float(high)
 
 
