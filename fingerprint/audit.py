@@ -24,7 +24,7 @@ from fingerprint.copies import Copies, copies
 from fingerprint.errors import InputError
 from fingerprint.measurements import SUMS, Floats, Measurements, Words
 from fingerprint.roofline import Exclusion, exclusions, sheet_ceilings
-from fingerprint.scorer import Calibration, Model, shipped
+from fingerprint.scorer import CLASSES, UNKNOWN, Calibration, Model, shipped
 from fingerprint.slips import Slip, slips
 
 #: Share of false findings among those called out that is put up with.
@@ -168,6 +168,22 @@ def p_values(calibration: Calibration, probability: Floats, column: npt.NDArray[
     return out
 
 
+def claimed_probability(p: Floats, column: npt.NDArray[np.int64]) -> Floats:
+    """Return the probability of each profile's claimed class among the known ones, shape (n,).
+
+    ``unknown`` is no rival to a label: whatever is strange or slow may look like nothing that is known, and a slow run of a
+    known chip is still its run. Against :func:`p_values` this errs to the safe side: their quantiles count the rival.
+
+    Parameters
+    ----------
+    p : ndarray of shape (n, n_classes)
+    column : ndarray of int, shape (n,)
+    """
+    unknown = CLASSES.index(UNKNOWN)
+    mine = p[np.arange(len(p)), column]
+    return np.where(column == unknown, mine, mine / np.maximum(1.0 - p[:, unknown], 1e-12))
+
+
 def _steepness(probability: Floats, level: Floats) -> float:
     """Return the power of a tail from its quantiles: probabilities that fall as their level rises."""
     tail = level >= min(1.0 - TAIL, level[-1]) - 1e-9
@@ -291,7 +307,7 @@ def _tests(model: Model, p: Floats, column: npt.NDArray[np.int64], asked: npt.ND
     """
     value = np.full(len(p), np.nan)
     ground = [""] * len(p)
-    statistic = p_values(model.calibration, p[np.arange(len(p)), column], column)
+    statistic = p_values(model.calibration, claimed_probability(p, column), column)
     for i, (name, gone) in enumerate(by_profile):
         if not name:
             continue

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.stats import false_discovery_control
 
 from fingerprint import cli
-from fingerprint.audit import adjusted, audit, p_values, understood
+from fingerprint.audit import adjusted, audit, claimed_probability, p_values, understood
 from fingerprint.copies import copies, digits
 from fingerprint.errors import InputError
 from fingerprint.leaderboard import read_board
@@ -215,6 +215,14 @@ def test_p_values_lie_within_bounds_and_rise_with_the_probability(probability):
     p = p_values(calibration(), probability, np.zeros(len(probability), dtype=np.int64))
     assert ((p >= 0.0) & (p <= 1.0)).all()
     assert (np.diff(p) >= -1e-12).all()
+
+
+def test_unknown_is_no_rival_to_a_label():
+    """What looks like nothing that is known leaves the label its share among the known; a label of unknown keeps its own."""
+    p = np.full((2, len(CLASSES)), 0.1 / (len(CLASSES) - 1))
+    p[:, CLASSES.index("unknown")] = 0.9
+    column = np.array([CLASSES.index("ada"), CLASSES.index("unknown")])
+    np.testing.assert_allclose(claimed_probability(p, column), [1.0 / (len(CLASSES) - 1), 0.9])
 
 
 @pytest.mark.parametrize("power", [1.0, 2.0])

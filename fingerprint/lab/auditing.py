@@ -16,7 +16,7 @@ import pandas as pd
 
 from fingerprint import chips
 from fingerprint.answers import LEAST_BITS
-from fingerprint.audit import COVERAGE, LEVEL, adjusted, p_values
+from fingerprint.audit import COVERAGE, LEVEL, adjusted, claimed_probability, p_values
 from fingerprint.claims import claimable, claimed_chips, class_of
 from fingerprint.lab import metrics
 from fingerprint.lab.holdout import Heldout
@@ -147,7 +147,7 @@ class _Tester:
         for fold in np.unique(self.fold):
             here = np.flatnonzero((self.fold == fold) & (label != "") & self.enough)
             k = column[here]
-            statistic = p_values(self.calibrations[int(fold)], self.p[here, k], k)
+            statistic = p_values(self.calibrations[int(fold)], claimed_probability(self.p[here], k), k)
             mine = self.limited[int(fold)][k]
             value[here], ground[here] = np.where(mine, statistic, 1.0), np.where(mine, "posterior", "physics")
         physics = self.excluded(label)
