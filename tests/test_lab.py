@@ -147,13 +147,6 @@ def test_the_odds_before_any_figure_count_those_who_measured_and_leave_the_quest
     assert (prior > 0).all()
 
 
-def test_desktop_cards_do_not_count_for_the_odds(corpus: Corpus) -> None:
-    """A label means data-centre parts where all that it may mean are such; one without a chip of the table counts, too."""
-    profiles = natural(corpus)
-    assert {"RTX4090", "RTX3090"}.isdisjoint(set(profiles.chip[profiles.datacentre]))
-    assert {"H20-96GB", "H100", ""} <= set(profiles.chip[profiles.datacentre])
-
-
 def test_calibration_asks_about_few_profiles_of_each_who_measured(corpus: Corpus) -> None:
     """No more than stated of one measurer, chip and richness; nobody is left out; the draw is the same every time."""
     every = natural(corpus)

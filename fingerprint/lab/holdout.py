@@ -128,10 +128,7 @@ class Heldout:
         truth = np.array([CLASSES.index(t) for t in self.truth[rows]], dtype=np.int64)
         frame = pd.DataFrame({"o": self.test.measurer[rows], "y": truth, "k": self.test.kind[rows]})
         weight = 1.0 / np.sqrt(frame.groupby(["o", "y", "k"])["y"].transform("size").to_numpy(dtype=float))
-        # Verdicts are asked for about data centres; how many people measure their desktop's card says nothing of those.
-        central = self.test.datacentre[rows]
-        prior = calibrating.prior_of(self.test.origin[rows][central], self.test.measurer[rows][central], truth[central])
-        return calibrating.fit(self.scores.take(rows), truth, weight, prior)
+        return calibrating.fit(self.scores.take(rows), truth, weight, calibrating.prior_of(self.test.origin[rows], self.test.measurer[rows], truth))
 
     def take(self, rows: Mask) -> Heldout:
         """Return some of the profiles, unmasked; calibrations are fitted anew on them unless they were given."""

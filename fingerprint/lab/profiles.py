@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from fingerprint import chips
 from fingerprint.features import vectors
 from fingerprint.measurements import Floats, Measurements, Words
 
@@ -92,12 +91,6 @@ class Profiles:
     def measurer(self) -> npt.NDArray[np.object_]:
         """Who ran the test."""
         return self.corpus.measurer[np.array([r[0] for r in self.rows], dtype=np.int64)]
-
-    @cached_property
-    def datacentre(self) -> npt.NDArray[np.bool_]:
-        """Whether a label means parts for data centres alone; true of a label that names no chip of the table."""
-        parts = {c: all(chips.table()[m].datacenter for m in chips.members(c)) for c in set(self.chip.tolist())}
-        return np.array([parts[c] for c in self.chip], dtype=bool)
 
     @cached_property
     def name(self) -> npt.NDArray[np.object_]:
