@@ -45,10 +45,7 @@ def test_the_shipped_model_says_what_it_said_when_it_was_made() -> None:
 #: H20 examples that the shipped model does not call H20, and why; one that gets better must leave this list.
 KNOWN_MISSES = {
     "h20-141gb-prefill-qwen3.5.csv": "first-token times alone: an A100 of average software would be as slow",
-    "h20-96gb-qwen3-sglang.csv": "engine rates that software moves as much as hardware: Hopper first, H20 in the set",
     "h20-96gb-model-steps.csv": "prefill at nine tenths of the peak: hardly any other source measures prefill so purely",
-    "h20-96gb-serving-qwen3.6.csv": "rates under load: Hopper first, H20 in the set",
-    "h20-serving-qwen3-30b.csv": "rates without the number of requests in flight: Ampere first, H20 in the set",
 }
 
 
