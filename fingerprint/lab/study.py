@@ -32,7 +32,7 @@ Figures = list[dict[str, Any]]
 PROTOCOLS = ("by-source", "by-submitter", "by-time", "by-workload", "open-set", "physics")
 
 #: Origins of an architecture, profiles of one of them and a chip, and figures of one profile, that a quick look keeps.
-QUICK_ORIGINS = 6
+QUICK_ORIGINS = 4
 QUICK_PROFILES = 2
 QUICK_FIGURES = 16
 
