@@ -199,8 +199,8 @@ def adjusted(p: Floats, level: float) -> Floats:
     The procedure of Benjamini and Hochberg (1995) bounds the rate by the level times the share of true labels. That share is
     estimated from the p-values above the level, of which wrong labels have few (Storey, Taylor and Siegmund 2004,
     doi:10.1111/j.1467-9868.2004.00439.x); with this very cut the estimate does not run away on a board whose figures all err
-    alike (Blanchard and Roquain 2009, section 3.2). What lies above the level itself is never called out. NaN, no test, stays NaN and does not
-    count.
+    alike (Blanchard and Roquain 2009, section 3.2). What lies above the level itself is never called out. NaN, no test, stays
+    NaN and does not count.
     """
     out = np.full(len(p), np.nan)
     tested = np.flatnonzero(~np.isnan(p))

@@ -158,7 +158,7 @@ def test_calibration_asks_about_few_profiles_of_each_who_measured(corpus: Corpus
 
 
 def test_a_quick_look_keeps_every_architecture_and_little_of_it() -> None:
-    """All classes of the dataset in a tenth of its profiles at most."""
+    """All architectures of the dataset in less than a fifth of its profiles."""
     whole = Corpus.of(load_dataset())
     part = study._few(whole)
     assert set(part.frame["architecture"]) == set(whole.frame["architecture"])
