@@ -24,11 +24,12 @@ from fingerprint.copies import Copies, copies
 from fingerprint.errors import InputError
 from fingerprint.measurements import SUMS, Floats, Measurements, Words
 from fingerprint.roofline import Exclusion, exclusions, sheet_ceilings
-from fingerprint.scorer import CLASSES, UNKNOWN, Calibration, Model, shipped
+from fingerprint.scorer import Calibration, Model, shipped
 from fingerprint.slips import Slip, slips
 
-#: Share of false findings among those called out that is put up with.
-LEVEL = 0.1
+#: Share of false findings among those called out that is put up with: one in eight. Where a tenth of a board's labels is wrong and the
+#: figures speak clearly against six in ten of those, that is about one in a hundred of the true ones.
+LEVEL = 0.125
 
 #: Share of true profiles whose probabilities tell how the tail beyond falls, and the steepest fall that is believed: sources
 #: are not exchangeable, the next one may be stranger than those known.
@@ -134,10 +135,10 @@ class Audit:
                 "unit_slips": [s.to_dict() for s in self.slips], "innocent_explanations": list(INNOCENT), "model": dict(self.model)}  # fmt: skip
 
 
-def p_values(calibration: Calibration, probability: Floats, column: npt.NDArray[np.int64]) -> Floats:
-    """Return how often true profiles of a class, of sources never seen, have so low a probability of it, shape (n,).
+def p_values(calibration: Calibration, probabilities: Floats, column: npt.NDArray[np.int64]) -> Floats:
+    """Return how often whole profiles of a class, of sources never seen, make it as improbable as a label is, shape (n,).
 
-    Read from the conformal quantiles, always to the safe side. Beyond the last of them (1 % or more of the true profiles) the
+    How probable a label is: :meth:`fingerprint.scorer.Calibration.claimed`. Read from the conformal quantiles, always to the safe side. Beyond the last of them (1 % or more of the true profiles) the
     tail is a power of the probability, ``p ~ t**a`` (an exponential tail of ``-log t``). Where probabilities are calibrated
     ``a`` is 1 or more: the share of a class's profiles below ``t`` is the mean probability there times the share of all
     profiles there, over the prior. How much more is read from the tail that is known (:data:`TAIL`; after Hill 1975,
@@ -146,15 +147,15 @@ def p_values(calibration: Calibration, probability: Floats, column: npt.NDArray[
     Parameters
     ----------
     calibration : Calibration
-    probability : ndarray of shape (n,)
-        Of the claimed class.
+    probabilities : ndarray of shape (n, n_classes)
     column : ndarray of int, shape (n,)
         The claimed class's number.
     """
-    levels = np.linspace(0.0, 1.0, calibration.quantiles.shape[1])
+    levels = np.linspace(0.0, 1.0, calibration.claims.shape[1])
+    probability = calibration.claimed(probabilities, column)
     out = np.ones(len(probability))
     for k in np.unique(column):
-        strange = calibration.quantiles[k]
+        strange = calibration.claims[k]
         here = column == k
         score = 1.0 - probability[here]
         below = np.searchsorted(strange, score, side="left")
@@ -166,22 +167,6 @@ def p_values(calibration: Calibration, probability: Floats, column: npt.NDArray[
             p[tail] = (1.0 - levels[last]) * (probability[here][tail] / least) ** _steepness(1.0 - strange[known], levels[known])
         out[here] = np.maximum(p, LEAST)
     return out
-
-
-def claimed_probability(p: Floats, column: npt.NDArray[np.int64]) -> Floats:
-    """Return the probability of each profile's claimed class among the known ones, shape (n,).
-
-    ``unknown`` is no rival to a label: whatever is strange or slow may look like nothing that is known, and a slow run of a
-    known chip is still its run. Against :func:`p_values` this errs to the safe side: their quantiles count the rival.
-
-    Parameters
-    ----------
-    p : ndarray of shape (n, n_classes)
-    column : ndarray of int, shape (n,)
-    """
-    unknown = CLASSES.index(UNKNOWN)
-    mine = p[np.arange(len(p)), column]
-    return np.where(column == unknown, mine, mine / np.maximum(1.0 - p[:, unknown], 1e-12))
 
 
 def _steepness(probability: Floats, level: Floats) -> float:
@@ -307,7 +292,7 @@ def _tests(model: Model, p: Floats, column: npt.NDArray[np.int64], asked: npt.ND
     """
     value = np.full(len(p), np.nan)
     ground = [""] * len(p)
-    statistic = p_values(model.calibration, claimed_probability(p, column), column)
+    statistic = p_values(model.calibration, p, column)
     for i, (name, gone) in enumerate(by_profile):
         if not name:
             continue

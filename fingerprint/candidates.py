@@ -127,8 +127,8 @@ class Rows:
         Row numbers in the table.
     describe : ndarray of shape (n, len(ROW_NAMES))
         What the work was.
-    flops, bytes, link, power : ndarray of shape (n,)
-        log10 of the rates a row implies; NaN where it says nothing of that kind.
+    flops, prompts, bytes, link, power : ndarray of shape (n,)
+        log10 of the rates a row implies; NaN where it says nothing of that kind. ``prompts`` is a part of ``flops``.
     precision : ndarray of shape (n,)
         Index into the precisions a peak is looked up by.
     """
@@ -136,6 +136,7 @@ class Rows:
     index: npt.NDArray[np.int64]
     describe: Floats
     flops: Floats
+    prompts: Floats
     bytes: Floats
     link: Floats
     power: Floats
@@ -143,7 +144,7 @@ class Rows:
 
     def take(self, chosen: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> Rows:
         """Return the chosen rows."""
-        return Rows(*(getattr(self, f)[chosen] for f in ("index", "describe", "flops", "bytes", "link", "power", "precision")))
+        return Rows(*(getattr(self, f)[chosen] for f in ("index", "describe", "flops", "prompts", "bytes", "link", "power", "precision")))
 
     def __len__(self) -> int:
         return len(self.index)
@@ -153,6 +154,7 @@ def rows_of(table: Measurements, implied: Points, regime: npt.NDArray[np.int16])
     """Return the rows of a table that imply a rate of some kind."""
     with np.errstate(all="ignore"):
         flops, moved, link = np.log10(implied.flop_rate), np.log10(implied.byte_rate), np.log10(implied.link_rate)
+        prompts = np.log10(implied.prompt_rate)
         power = np.where(table.word("quantity").equals("power"), np.log10(table.per_accelerator()), np.nan)
         size, weights, in_flight = np.log10(implied.size), np.log10(implied.weight_bytes), np.log10(implied.flight)
         lengths = [np.log10(table.number(c)) for c in ("input_tokens", "output_tokens")]
@@ -177,7 +179,7 @@ def rows_of(table: Measurements, implied: Points, regime: npt.NDArray[np.int16])
     precision = np.array([_PRECISIONS.index(w) if w in _PRECISIONS else unstated for w in words.words] or [0])[words.codes]
     eight = np.isin(regime, [NUMBER[r] for r in _EIGHT_BIT_REGIMES])
     precision = np.where(eight & (precision == unstated), _PRECISIONS.index("unstated-8"), precision)
-    return Rows(index, describe[index], flops[index], moved[index], link[index], power[index], precision[index].astype(np.int64))
+    return Rows(index, describe[index], flops[index], prompts[index], moved[index], link[index], power[index], precision[index].astype(np.int64))
 
 
 @lru_cache(maxsize=1)
@@ -217,7 +219,7 @@ def pairs(rows: Rows, chip: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:
     -------
     design : ndarray of shape (n, len(ROW_NAMES) + len(CHIP_NAMES))
     near : ndarray of shape (n,)
-        log10 of achieved over ceiling: the larger of arithmetic and memory, or link, or power.
+        log10 of achieved over ceiling: the larger of arithmetic and memory (prompts and the tokens after them added up), or link, or power.
     """
     known = candidates()
     by_precision = np.stack([known.peaks[p] for p in _PRECISIONS])
@@ -225,7 +227,7 @@ def pairs(rows: Rows, chip: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:
     suits = _units()[rows.precision, chip]
     sixteen = known.peaks["fp16"][chip]
     bandwidth = known.bandwidth[chip]
-    roof = np.fmax(rows.flops - peak, rows.bytes - bandwidth)
+    roof = _roof(rows.flops - peak, rows.prompts - peak, rows.bytes - bandwidth)
     near = np.where(np.isnan(roof), rows.link - known.link[chip], roof)
     near = np.where(np.isnan(near), rows.power - known.power[chip], near)
     # A link's or a board's figure has its own ceiling in the place of the peak.
@@ -236,6 +238,12 @@ def pairs(rows: Rows, chip: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:
     sheet = [ceiling, bandwidth, over_ridge, ideal, known.peaks["fp8"][chip] - sixteen, known.peaks["fp4"][chip] - sixteen,
              known.peaks["fp32"][chip] - sixteen, known.vendor[chip], suits]  # fmt: skip
     return np.column_stack([rows.describe, *sheet]), near
+
+
+def _roof(compute: Floats, prompts: Floats, memory: Floats) -> Floats:
+    """Return log10 of the least share of the time that the work needs: prompts, then tokens by arithmetic or memory, whichever takes longer."""
+    first = np.nan_to_num(10.0**prompts)
+    return np.asarray(np.log10(first + np.fmax(10.0**compute - first, 10.0**memory)))
 
 
 #: Regimes whose figures miss the forward model's guess together: what a software stack does well or badly as a whole.

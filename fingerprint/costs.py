@@ -54,6 +54,8 @@ class Points:
     ----------
     flop_rate : ndarray of shape (n_rows,)
         FLOP/s (integer operations alike).
+    prompt_rate : ndarray of shape (n_rows,)
+        The part of it that goes into prompts, where a figure covers prompts and the tokens that follow them: the two take turns.
     byte_rate : ndarray of shape (n_rows,)
         Bytes of device memory a second.
     link_rate : ndarray of shape (n_rows,)
@@ -67,6 +69,7 @@ class Points:
     """
 
     flop_rate: Floats
+    prompt_rate: Floats
     byte_rate: Floats
     link_rate: Floats
     weight_bytes: Floats
@@ -154,7 +157,7 @@ def points(table: Measurements) -> Points:
     bytes depend on it.
     """
     rows = _Rows(table)
-    out = Points(*(np.full(rows.n, np.nan) for _ in range(6)))
+    out = Points(*(np.full(rows.n, np.nan) for _ in range(7)))
     with np.errstate(all="ignore"):
         _direct(rows, out)
         _kernels(rows, out)
@@ -162,7 +165,7 @@ def points(table: Measurements) -> Points:
         _language_models(rows, out)
         _samples(rows, out)
         _training(rows, out)
-    for column in (out.flop_rate, out.byte_rate, out.link_rate, out.size, out.weight_bytes):
+    for column in (out.flop_rate, out.prompt_rate, out.byte_rate, out.link_rate, out.size, out.weight_bytes):
         column[~np.isfinite(column) | (column <= 0)] = np.nan
     return out
 
@@ -266,7 +269,9 @@ def _language_models(rows: _Rows, out: Points) -> None:
     with_prompt = np.where(
         only_decode | np.isnan(rows.input) | np.isnan(rows.output), 1.0, 1.0 + rows.input / np.maximum(rows.output, 1.0)
     )
-    _put(out.flop_rate, output, rows.rate * (per_token * with_prompt + rows.attended(rows.input) * (with_prompt - 1.0)))
+    prompts = (per_token + rows.attended(rows.input)) * (with_prompt - 1.0)
+    _put(out.flop_rate, output, rows.rate * (per_token + prompts))
+    _put(out.prompt_rate, output, rows.rate * prompts)
     # `rate` tokens a second per accelerator in steps of `flight` tokens: each step reads the weights once. Where nobody says
     # how many were in flight, nothing is known of the traffic.
     stated = ~np.isnan(rows.flight)
@@ -278,9 +283,13 @@ def _language_models(rows: _Rows, out: Points) -> None:
         1.0 + rows.output / np.maximum(rows.input, 1.0),
     )
     _put(out.flop_rate, prompt, rows.rate * (per_token * with_answer + rows.attended(rows.input)))
+    answered = prompt & stated & (with_answer > 1.0)
+    _put(out.prompt_rate, answered, rows.rate * (per_token + rows.attended(rows.input)))
+    _put(out.byte_rate, answered, rows.rate * (with_answer - 1.0) * (touched / flight + cache))
     both = model & rows.measures("total_throughput")
     share = rows.output / (rows.input + rows.output)
     _put(out.flop_rate, both, rows.rate * (per_token + np.nan_to_num(1.0 - share) * rows.attended(rows.input)))
+    _put(out.prompt_rate, both, rows.rate * (1.0 - share) * (per_token + rows.attended(rows.input)))
     _put(out.byte_rate, both & stated, rows.rate * share * (touched / flight + cache))
 
     prefill = model & (rows.measures("ttft") | (rows.measures("latency") & rows.phase.equals("prefill")))
@@ -291,9 +300,12 @@ def _language_models(rows: _Rows, out: Points) -> None:
     # A prompt of unknown length counts as none.
     prompted = np.nan_to_num(rows.input)
     _put(out.flop_rate, request, rows.rate * (per_token * (prompted + rows.output) + prompted * rows.attended(rows.input)))
+    _put(out.prompt_rate, request, rows.rate * prompted * (per_token + rows.attended(rows.input)))
+    _put(out.byte_rate, request & stated, rows.rate * rows.output * (touched / flight + cache))
     whole = model & rows.measures("e2e_latency", "latency") & rows.phase.equals("serve", "offline", "latency", "interactive", "")
     work = per_token * (rows.input + rows.output) + rows.input * rows.attended(rows.input)
     _put(out.flop_rate, whole, work * flight / rows.value / rows.count)
+    _put(out.prompt_rate, whole, (work - per_token * rows.output) * flight / rows.value / rows.count)
     _put(out.byte_rate, whole, rows.output * (touched + flight * cache) / rows.value / rows.count)
     _put(out.flight, model, rows.flight)
     _put(out.size, model, rows.flight / rows.count)

@@ -31,7 +31,7 @@ from fingerprint.roofline import excluded_chips
 from fingerprint.trees import Forest
 
 #: Version of the stored layout; a loader reads its own version only.
-FORMAT = 4
+FORMAT = 5
 
 #: The class of everything that is none of the architectures below: taught from those with too few origins for a class.
 UNKNOWN = "unknown"
@@ -99,6 +99,8 @@ class Calibration:
         What is thought before any figure is seen.
     quantiles : ndarray of shape (n_classes, n_levels)
         For each class, quantiles of ``1 - p(true class)`` on held-out sources, at evenly spaced levels from 0 to 1.
+    claims : ndarray of shape (n_classes, n_levels)
+        The same of ``1 - claimed(p, true class)`` for whole profiles, as they stand on a board.
     """
 
     trust: Floats
@@ -106,20 +108,49 @@ class Calibration:
     floor: Floats
     prior: Floats
     quantiles: Floats
+    claims: Floats
 
     def probabilities(self, scores: Scores) -> Floats:
         """Return calibrated probabilities, shape (n_rows, n_classes); the prior where nothing is known."""
-        rich = np.log1p(scores.figures) - 2.0
-        z = np.where(scores.possible, self.bias[0] + scores.fixed[:, None] * self.bias[1], -np.inf)
-        for (a, b, c), expert in zip(self.trust, (scores.direct, scores.weighing, scores.matching), strict=True):
-            z = z + expert * np.exp(a + b * rich + c * scores.fixed)[:, None]
-        z -= z.max(axis=1, keepdims=True)
-        p = np.exp(z)
-        p /= p.sum(axis=1, keepdims=True)
-        prior = np.where(scores.possible, self.prior, 0.0)
-        prior /= prior.sum(axis=1, keepdims=True)
-        p = (1.0 - self.floor[0]) * p + self.floor[0] * prior
+        prior = self.prior_of(scores)
+        p = (1.0 - self.floor[0]) * self.stacked(scores) + self.floor[0] * prior
         return np.where((scores.known > 0)[:, None], p, prior)
+
+    def prior_of(self, scores: Scores) -> Floats:
+        """Return the prior of each profile among the classes that are possible, shape (n_rows, n_classes)."""
+        prior = np.where(scores.possible, self.prior, 0.0)
+        return np.asarray(prior / prior.sum(axis=1, keepdims=True))
+
+    def trusts(self, scores: Scores) -> Floats:
+        """Return what multiplies each expert's scores of each profile, shape (3, n_rows)."""
+        rich = np.log1p(scores.figures) - 2.0
+        return np.asarray(np.exp(self.trust @ np.stack([np.ones_like(rich), rich, scores.fixed])))
+
+    def stacked(self, scores: Scores) -> Floats:
+        """Return the experts' word together, before the floor, shape (n_rows, n_classes)."""
+        z = np.where(scores.possible, self.bias[0] + scores.fixed[:, None] * self.bias[1], -np.inf)
+        for trust, expert in zip(self.trusts(scores), (scores.direct, scores.weighing, scores.matching), strict=True):
+            z = z + expert * trust[:, None]
+        p = np.exp(z - z.max(axis=1, keepdims=True))
+        return np.asarray(p / p.sum(axis=1, keepdims=True))
+
+    def claimed(self, probabilities: Floats, column: Rowsets) -> Floats:
+        """Return how probable a label is to each profile, shape (n,).
+
+        What looks like nothing that is known may be a strange or slow run of any chip, the label's as well: the probability of
+        :data:`UNKNOWN` is shared out by what was thought before any figure was seen. Only an architecture of no class of its own has
+        :data:`UNKNOWN` for its class; it keeps that.
+
+        Parameters
+        ----------
+        probabilities : ndarray of shape (n, n_classes)
+        column : ndarray of int, shape (n,)
+            The labels' class numbers.
+        """
+        unknown = CLASSES.index(UNKNOWN)
+        share = self.prior / max(1.0 - self.prior[unknown], 1e-12)
+        share[unknown] = 0.0
+        return np.asarray(probabilities[np.arange(len(probabilities)), column] + probabilities[:, unknown] * share[column])
 
     def sets(self, probabilities: Floats, coverage: float) -> Mask:
         """Return which classes belong to each prediction set, shape (n_rows, n_classes).
@@ -346,7 +377,8 @@ class Model:
             raise ModelError(f"{file.name} lacks the array {error}") from error
         k = len(classes)
         shapes = [a.shape for a in (calibration.trust, calibration.bias, calibration.floor, calibration.prior)]
-        if shapes != [(3, 3), (2, k), (1,), (k,)] or calibration.quantiles.ndim != 2 or len(calibration.quantiles) != k:
+        tables = (calibration.quantiles, calibration.claims)
+        if shapes != [(3, 3), (2, k), (1,), (k,)] or any(a.ndim != 2 or len(a) != k for a in tables):
             raise ModelError(f"{file.name}: its calibration does not fit its {k} classes")
         if [len(forests[n].baseline) for n in _FORESTS] != [k, 1, 1, k, 1]:
             raise ModelError(f"{file.name}: its trees do not fit its {k} classes")

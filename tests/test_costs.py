@@ -151,9 +151,23 @@ def test_generated_tokens_cost_their_prompts_too():
     assert found.byte_rate == near(1000 * 10e9)
 
 
+@pytest.mark.parametrize(("quantity", "unit", "value"), [
+    ("output_throughput", "tok/s", 4000), ("input_throughput", "tok/s", 12000), ("total_throughput", "tok/s", 16000), ("throughput", "req/s", 40),
+    ("e2e_latency", "s", 0.2)])  # fmt: skip
+def test_however_a_served_load_is_told_its_prompts_and_tokens_cost_the_same(quantity, unit, value):
+    """40 requests a second of 300 tokens in and 100 out, 8 in flight, on four accelerators."""
+    model = {"workload": "a-model", "active_parameters": 10e9}
+    found = implied(**model, tool="serving", phase="serve", precision="fp8", accelerators=4, input_tokens=300, output_tokens=100,
+                    concurrency=8, quantity=quantity, unit=unit, value=value)  # fmt: skip
+    assert found.prompt_rate == near(40 * 300 * 2 * 10e9 / 4)
+    assert found.flop_rate == near(40 * 400 * 2 * 10e9 / 4)
+    assert found.byte_rate == near(40 * 100 * 10e9 / 8 / 4)
+
+
 def test_the_first_token_costs_the_prompt():
     found = implied(**MODEL, tool="serving", phase="serve", accelerators=2, input_tokens=2000, quantity="ttft", unit="ms", value=500)
     assert found.flop_rate == near(2 * 10e9 * 2000 / 0.5 / 2)
+    assert np.isnan(found.prompt_rate).all()
 
 
 def test_training_costs_six_operations_a_parameter_and_token():

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fingerprint import load_dataset
+from fingerprint import audit, load_dataset
 from fingerprint.candidates import candidates, numbers, pairs
 from fingerprint.lab import baselines, calibrating, experts, holdout, metrics, study
 from fingerprint.lab.profiles import Corpus, Profiles, balanced_weights, natural, training
@@ -94,6 +94,22 @@ def test_nearness_is_achieved_over_ceiling() -> None:
     np.testing.assert_allclose(10.0**near, [100 / 148, 100 / 989.4], rtol=1e-6)
 
 
+def test_prompts_and_tokens_take_turns_at_the_ceiling() -> None:
+    """Prompts keep the arithmetic busy, then tokens the memory: their shares of the time add up, more on an H20 than on an H100."""
+    from fingerprint.costs import points
+    from fingerprint.measurements import from_columns
+    from fingerprint.scorer import visible
+
+    row = {"tool": "serving", "workload": "llama-2-70b", "phase": "serve", "precision": "bf16", "accelerators": 1, "concurrency": 1,
+           "input_tokens": 250, "output_tokens": 10, "quantity": "output_throughput", "unit": "token/s", "value": 10.0}  # fmt: skip
+    table = from_columns({k: [v] for k, v in row.items()})
+    told, (rows, _) = points(table), visible(table)
+    _, near = pairs(rows.take(np.zeros(2, dtype=np.int64)), np.array([numbers("H20-96GB")[0], numbers("H100-SXM")[0]]))
+    peak, bandwidth = np.array([148e12, 989.4e12]), np.array([4.0e12, 3.35e12])
+    np.testing.assert_allclose(10.0**near, told.prompt_rate / peak + told.byte_rate / bandwidth, rtol=1e-3)
+    assert told.prompt_rate[0] / peak[0] > 0.2
+
+
 def test_class_scores_add_up_the_candidates_of_a_class() -> None:
     """Equal logits give each class the share of its candidates; what is excluded gives nothing."""
     n = len(candidates().ids)
@@ -115,11 +131,28 @@ def test_calibration_trusts_an_expert_that_is_right_and_covers_what_it_promises(
     scores = Scores(good, *rng.normal(0, 1, (2, *good.shape)), np.full(n, 8.0), np.ones(n), np.zeros(n), np.ones(good.shape, dtype=bool), np.ones((n, 1)))
     half = np.arange(n) < n // 2
     flat = np.full(len(CLASSES), 1.0 / len(CLASSES))
-    fitted = calibrating.fit(scores.take(half), truth[half], np.ones(half.sum()), flat)
+    fitted = calibrating.fit(scores.take(half), truth[half], np.ones(half.sum()), flat, np.arange(half.sum()) % 2 == 0)
     p = fitted.probabilities(scores.take(~half))
     assert fitted.trust[0, 0] > fitted.trust[1:, 0].max() + 1.0
     inside = fitted.sets(p, 0.9)[np.arange(len(p)), truth[~half]]
     assert inside.mean() == pytest.approx(0.9, abs=0.03)
+    assert (audit.p_values(fitted, p, truth[~half]) <= 0.05).mean() == pytest.approx(0.05, abs=0.02)
+
+
+def test_the_gradient_of_the_calibration_is_that_of_its_loss() -> None:
+    """Against differences, with impossible classes and profiles of which nothing is known."""
+    rng = np.random.default_rng(0)
+    n, k = 300, len(CLASSES)
+    possible = rng.random((n, k)) < 0.8
+    possible[:, -1] = True
+    scores = Scores(*rng.normal(0, 2, (3, n, k)), rng.integers(0, 40, n).astype(float), rng.integers(0, 3, n).astype(float),
+                    rng.integers(0, 2, n).astype(float), possible, np.ones((n, 1)))  # fmt: skip
+    told = (scores, rng.integers(0, k, n), rng.random(n) / n, rng.dirichlet(np.ones(k)))
+    theta = rng.normal(0, 0.5, 10 + 2 * k)
+    _, gradient = calibrating.loss(theta, *told)
+    step = 1e-6 * np.eye(len(theta))
+    slopes = [(calibrating.loss(theta + s, *told)[0] - calibrating.loss(theta - s, *told)[0]) / 2e-6 for s in step]
+    np.testing.assert_allclose(gradient, slopes, atol=1e-7)
 
 
 def test_a_benchmark_with_fixed_rules_has_a_bias_of_its_own() -> None:
@@ -130,7 +163,7 @@ def test_a_benchmark_with_fixed_rules_has_a_bias_of_its_own() -> None:
     truth = np.where(fixed == 1, rng.integers(0, 3, n), rng.integers(0, k, n))
     noise = rng.normal(0, 1, (3, n, k))
     scores = Scores(*noise, np.full(n, 8.0), np.ones(n), fixed, np.ones((n, k), dtype=bool), np.ones((n, 1)))
-    fitted = calibrating.fit(scores, truth, np.ones(n), np.full(k, 1.0 / k))
+    fitted = calibrating.fit(scores, truth, np.ones(n), np.full(k, 1.0 / k), np.ones(n, dtype=bool))
     assert fitted.bias[1, :3].min() > fitted.bias[1, 3:].max()
 
 

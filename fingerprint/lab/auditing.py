@@ -16,7 +16,7 @@ import pandas as pd
 
 from fingerprint import chips
 from fingerprint.answers import LEAST_BITS
-from fingerprint.audit import COVERAGE, LEVEL, adjusted, claimed_probability, p_values
+from fingerprint.audit import COVERAGE, LEVEL, adjusted, p_values
 from fingerprint.claims import claimable, claimed_chips, class_of
 from fingerprint.lab import metrics
 from fingerprint.lab.holdout import Heldout
@@ -104,16 +104,6 @@ def rounds(held: Heldout) -> Audited:
     return study(held, board=np.array([str(name).split("/")[1] for name in held.test.name], dtype=object))
 
 
-def whole(held: Heldout) -> Mask:
-    """Return one cut a profile, the one of most rows: a board shows each system once."""
-    test = held.test
-    order = np.lexsort((np.arange(len(test)), -test.size))
-    _, first = np.unique(test.name[order].astype(str), return_index=True)
-    out = np.zeros(len(test), dtype=bool)
-    out[order[first]] = True
-    return out
-
-
 class _Tester:
     """Tests claims about the chosen profiles, each fold with limits from the others."""
 
@@ -147,7 +137,7 @@ class _Tester:
         for fold in np.unique(self.fold):
             here = np.flatnonzero((self.fold == fold) & (label != "") & self.enough)
             k = column[here]
-            statistic = p_values(self.calibrations[int(fold)], claimed_probability(self.p[here], k), k)
+            statistic = p_values(self.calibrations[int(fold)], self.p[here], k)
             mine = self.limited[int(fold)][k]
             value[here], ground[here] = np.where(mine, statistic, 1.0), np.where(mine, "posterior", "physics")
         physics = self.excluded(label)
@@ -183,11 +173,11 @@ def study(held: Heldout, level: float = LEVEL, share: float = SHARE, seed: int =
         Share of the labels that is swapped at a time.
     seed : int
     rows : ndarray of bool, optional
-        The profiles that stand on the boards; by default each once, see :func:`whole`.
+        The profiles that stand on the boards; by default each once, whole: a board shows each system once.
     board : ndarray of str, shape (n_profiles,), optional
         The board that each profile of ``held`` stands on, audited by itself, such as its round; by default one board of all.
     """
-    rows = whole(held) if rows is None else rows
+    rows = held.test.whole if rows is None else rows
     tester = _Tester(held, rows)
     at, test = tester.at, held.test.take(rows)
     boards = np.full(len(at), "", dtype=object) if board is None else board[at]

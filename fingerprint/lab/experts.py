@@ -228,7 +228,7 @@ class Experts:
     def scorer(self) -> Model:
         """Return a model that scores, not yet calibrated."""
         k = len(CLASSES)
-        flat = Calibration(np.zeros((3, 3)), np.zeros((2, k)), np.zeros(1), np.full(k, 1.0 / k), np.ones((k, 2)))
+        flat = Calibration(np.zeros((3, 3)), np.zeros((2, k)), np.zeros(1), np.full(k, 1.0 / k), *np.ones((2, k, 2)))
         return self.model(flat, {}, "", "")
 
     def model(self, calibration: Calibration, claim_limits: dict[str, float], version: str, data: str) -> Model:

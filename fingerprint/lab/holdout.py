@@ -128,7 +128,8 @@ class Heldout:
         truth = np.array([CLASSES.index(t) for t in self.truth[rows]], dtype=np.int64)
         frame = pd.DataFrame({"o": self.test.measurer[rows], "y": truth, "k": self.test.kind[rows]})
         weight = 1.0 / np.sqrt(frame.groupby(["o", "y", "k"])["y"].transform("size").to_numpy(dtype=float))
-        return calibrating.fit(self.scores.take(rows), truth, weight, calibrating.prior_of(self.test.origin[rows], self.test.measurer[rows], truth))
+        prior = calibrating.prior_of(self.test.origin[rows], self.test.measurer[rows], truth)
+        return calibrating.fit(self.scores.take(rows), truth, weight, prior, self.test.whole[rows])
 
     def take(self, rows: Mask) -> Heldout:
         """Return some of the profiles, unmasked; calibrations are fitted anew on them unless they were given."""

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from fingerprint.features import vectors
-from fingerprint.measurements import Floats, Measurements, Words
+from fingerprint.measurements import Floats, Mask, Measurements, Words
 
 #: Rows of a large profile that a test profile holds at most; a person rarely brings more kinds of figures.
 MOST_ROWS = 256
@@ -53,12 +53,14 @@ class Corpus:
 class Profiles:
     """Some profiles: their rows in the corpus, the truth, and what splits need.
 
-    Every array has one entry a profile. ``kind`` is the richness: ``figure``, ``run``, ``tool`` or ``tools``.
+    Every array has one entry a profile. ``kind`` is the richness: ``figure``, ``run``, ``tool`` or ``tools``; ``whole`` marks,
+    of all that were cut from one profile of the table, the first of most rows: what a board would show.
     """
 
     corpus: Corpus
     rows: list[Rows]
     kind: npt.NDArray[np.object_]
+    whole: Mask
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -116,7 +118,7 @@ class Profiles:
     def take(self, chosen: npt.NDArray[np.bool_] | Rows) -> Profiles:
         """Return the chosen profiles."""
         numbers = np.flatnonzero(chosen) if chosen.dtype == bool else chosen
-        part = Profiles(self.corpus, [self.rows[i] for i in numbers], self.kind[numbers])
+        part = Profiles(self.corpus, [self.rows[i] for i in numbers], self.kind[numbers], self.whole[numbers])
         if "x" in self.__dict__:
             part.__dict__["x"] = self.x[numbers]
         return part
@@ -142,7 +144,9 @@ def natural(corpus: Corpus, seed: int = 0) -> Profiles:
     """
     rows: list[Rows] = []
     kind: list[str] = []
+    whole: list[int] = []
     for name, everything in corpus.profile_rows.items():
+        first = len(rows)
         rng = _random(seed, name)
         tools = _cut(corpus, name, ["tool"])
         if len(tools) > 1:
@@ -158,7 +162,8 @@ def natural(corpus: Corpus, seed: int = 0) -> Profiles:
         for row in _sample(everything, 2, rng):
             rows.append(np.array([row]))
             kind.append("figure")
-    return Profiles(corpus, rows, np.asarray(kind, dtype=object))
+        whole.append(max(range(first, len(rows)), key=lambda i: len(rows[i])))
+    return Profiles(corpus, rows, np.asarray(kind, dtype=object), np.isin(np.arange(len(rows)), whole))
 
 
 def _sample(rows: Rows, most: int, rng: np.random.Generator) -> Rows:
@@ -195,7 +200,7 @@ def training(corpus: Corpus, seed: int = 0, most_per_group: int = 4) -> Profiles
             several = [p for p in pool if len(p) > 1]
             chosen_whole = rng.choice(len(several), min(most_per_group // 2, len(several)), replace=False) if several else ()
             rows.extend(_sample(several[i], MOST_ROWS, rng) for i in chosen_whole)
-    return Profiles(corpus, rows, np.full(len(rows), "training", dtype=object))
+    return Profiles(corpus, rows, np.full(len(rows), "training", dtype=object), np.zeros(len(rows), dtype=bool))
 
 
 def balanced_weights(architecture: npt.NDArray[np.object_], measurer: npt.NDArray[np.object_]) -> Floats:
