@@ -2,8 +2,9 @@
 
 A vector holds, for each regime of work (large 16-bit GEMMs, decode steps, MLPerf vision …), the best and the median rate
 that the profile's rows imply, the circumstances needed to read them (bytes of weights an accelerator, requests in flight,
-lengths, bits), the utilisation they would mean on each of a few reference chips, and ratios between regimes, which a
-uniform slow-down leaves alone. Names, dates, counts of rows and the tool's name do not enter (see the tests).
+bits), the utilisation they would mean on each of a few reference chips, and ratios between regimes, which a
+uniform slow-down leaves alone. Names, dates, counts of rows and the tool's name do not enter (see the tests), nor do token
+lengths: the work is counted with them, and beyond that they tell one tester's habits from another's.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ from fingerprint.measurements import Floats, Measurements
 from fingerprint.regimes import NUMBER, REGIMES, regimes
 
 #: Per-row channels, all log10 but ``bits``.
-CHANNELS: tuple[str, ...] = ("flops", "bytes", "link", "intensity", "size", "weights", "bits", "input", "output", "raw")
+CHANNELS: tuple[str, ...] = ("flops", "bytes", "link", "intensity", "size", "weights", "bits", "raw")
 
 _KERNEL = ("flops", "bytes", "intensity", "size", "bits")
-_MODEL = ("flops", "bytes", "size", "weights", "bits", "input", "output")
+_MODEL = ("flops", "bytes", "size", "weights", "bits")
 #: Which channels each regime reports.
 REPORTED: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("gemm-fp64", "gemm-fp32", "gemm-tf32", "gemm-16", "gemm-8", "gemm-4", "gemm-unstated"), ("flops", "size")),
@@ -37,9 +38,9 @@ REPORTED: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("collective", "point-to-point"), ("link", "size")),
     **dict.fromkeys(("prefill", "first-token", "decode-step", "decode", "serve", "offline", "request", "interactive"), _MODEL),
     **dict.fromkeys(("vision", "encoder", "speech", "diffusion", "recommender"), ("flops", "size", "bits", "raw")),
-    "train-llm": ("flops", "size", "bits", "input"),
+    "train-llm": ("flops", "size", "bits"),
     "train-other": ("flops", "size", "bits", "raw"),
-    "train-rate": ("flops", "bits", "input"),
+    "train-rate": ("flops", "bits"),
     "training-run": ("flops", "bits"),
     "power": ("raw",),
     "power-idle": ("raw",),
@@ -134,8 +135,6 @@ def row_channels(table: Measurements, implied: Points) -> Floats:
             "size": log10(implied.size),
             "weights": log10(implied.weight_bytes),
             "bits": 8.0 * element_bytes(table.word("precision"), np.nan),
-            "input": log10(table.number("input_tokens")),
-            "output": log10(table.number("output_tokens")),
             # Of times the inverse, so that the best is the largest.
             "raw": np.where(table.word("unit").equals("s"), -1.0, 1.0) * log10(table.per_accelerator()),
         }
