@@ -219,7 +219,7 @@ def pairs(rows: Rows, chip: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:
     -------
     design : ndarray of shape (n, len(ROW_NAMES) + len(CHIP_NAMES))
     near : ndarray of shape (n,)
-        log10 of achieved over ceiling: the larger of arithmetic and memory (prompts and the tokens after them added up), or link, or power.
+        log10 of achieved over ceiling: of arithmetic or memory, whichever is nearer, after the prompts' arithmetic; or of link, or of power.
     """
     known = candidates()
     by_precision = np.stack([known.peaks[p] for p in _PRECISIONS])
@@ -241,9 +241,11 @@ def pairs(rows: Rows, chip: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:
 
 
 def _roof(compute: Floats, prompts: Floats, memory: Floats) -> Floats:
-    """Return log10 of the least share of the time that the work needs: prompts, then tokens by arithmetic or memory, whichever takes longer."""
-    first = np.nan_to_num(10.0**prompts)
-    return np.asarray(np.log10(first + np.fmax(10.0**compute - first, 10.0**memory)))
+    """Return log10 of the least share of the time that the work needs: of tokens by arithmetic or memory, whichever takes longer, after prompts."""
+    with np.errstate(under="ignore"):
+        first = 10.0**prompts
+        both = np.log10(first + np.fmax(10.0**compute - first, 10.0**memory))
+    return np.where(np.isnan(prompts), np.fmax(compute, memory), both)
 
 
 #: Regimes whose figures miss the forward model's guess together: what a software stack does well or badly as a whole.

@@ -3,8 +3,8 @@
 A vector holds, for each regime of work (large 16-bit GEMMs, decode steps, MLPerf vision …), the best and the median rate
 that the profile's rows imply, the circumstances needed to read them (bytes of weights an accelerator, requests in flight,
 bits), the utilisation they would mean on each of a few reference chips, and ratios between regimes, which a
-uniform slow-down leaves alone. Names, dates, counts of rows and the tool's name do not enter (see the tests), nor do token
-lengths: the work is counted with them, and beyond that they tell one tester's habits from another's.
+uniform slow-down leaves alone. Names, dates, counts of rows and the tool's name do not enter (see the tests). Token lengths enter as
+part of the work: beyond that they tell one tester's habits from another's.
 """
 
 from __future__ import annotations

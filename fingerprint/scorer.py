@@ -73,6 +73,11 @@ class Scores:
     possible: Mask
     chips: Floats
 
+    @property
+    def circumstances(self) -> Floats:
+        """What the trust in an expert depends on, shape (3, n): one, how many figures there are, and whether of fixed rules."""
+        return np.stack([np.ones_like(self.fixed), np.log1p(self.figures) - 2.0, self.fixed])
+
     def take(self, rows: npt.NDArray[Any]) -> Scores:
         """Return the scores of some of the profiles."""
         return Scores(*(getattr(self, f.name)[rows] for f in fields(self)))
@@ -99,8 +104,8 @@ class Calibration:
         What is thought before any figure is seen.
     quantiles : ndarray of shape (n_classes, n_levels)
         For each class, quantiles of ``1 - p(true class)`` on held-out sources, at evenly spaced levels from 0 to 1.
-    claims : ndarray of shape (n_classes, n_levels)
-        The same of ``1 - claimed(p, true class)`` for whole profiles, as they stand on a board.
+    label_quantiles : ndarray of shape (n_classes, n_levels)
+        The same of ``1 - label_probability(p, true class)`` for whole profiles that say anything, as a board shows and an audit tests them.
     """
 
     trust: Floats
@@ -108,7 +113,7 @@ class Calibration:
     floor: Floats
     prior: Floats
     quantiles: Floats
-    claims: Floats
+    label_quantiles: Floats
 
     def probabilities(self, scores: Scores) -> Floats:
         """Return calibrated probabilities, shape (n_rows, n_classes); the prior where nothing is known."""
@@ -123,8 +128,7 @@ class Calibration:
 
     def trusts(self, scores: Scores) -> Floats:
         """Return what multiplies each expert's scores of each profile, shape (3, n_rows)."""
-        rich = np.log1p(scores.figures) - 2.0
-        return np.asarray(np.exp(self.trust @ np.stack([np.ones_like(rich), rich, scores.fixed])))
+        return np.asarray(np.exp(self.trust @ scores.circumstances))
 
     def stacked(self, scores: Scores) -> Floats:
         """Return the experts' word together, before the floor, shape (n_rows, n_classes)."""
@@ -134,23 +138,31 @@ class Calibration:
         p = np.exp(z - z.max(axis=1, keepdims=True))
         return np.asarray(p / p.sum(axis=1, keepdims=True))
 
-    def claimed(self, probabilities: Floats, column: Rowsets) -> Floats:
+    def label_probability(self, probabilities: Floats, column: npt.NDArray[np.int64]) -> Floats:
         """Return how probable a label is to each profile, shape (n,).
 
         What looks like nothing that is known may be a strange or slow run of any chip, the label's as well: the probability of
-        :data:`UNKNOWN` is shared out by what was thought before any figure was seen. Only an architecture of no class of its own has
-        :data:`UNKNOWN` for its class; it keeps that.
+        :data:`UNKNOWN` is shared out among the classes that no figure excludes, by what was thought before any figure was seen. Only an
+        architecture that is no class of its own has :data:`UNKNOWN` for its class; it keeps that.
 
         Parameters
         ----------
         probabilities : ndarray of shape (n, n_classes)
+            0 for what is excluded.
         column : ndarray of int, shape (n,)
             The labels' class numbers.
         """
         unknown = CLASSES.index(UNKNOWN)
-        share = self.prior / max(1.0 - self.prior[unknown], 1e-12)
-        share[unknown] = 0.0
-        return np.asarray(probabilities[np.arange(len(probabilities)), column] + probabilities[:, unknown] * share[column])
+        share = np.where(probabilities > 0.0, self.prior, 0.0)
+        share[:, unknown] = 0.0
+        share /= np.maximum(share.sum(axis=1, keepdims=True), 1e-300)
+        each = np.arange(len(probabilities))
+        return np.asarray(probabilities[each, column] + probabilities[:, unknown] * share[each, column])
+
+    def moved(self, probabilities: Floats) -> Floats:
+        """Return by how many bits the figures have moved each answer from what was thought before, shape (n,)."""
+        p = probabilities
+        return np.asarray((p * np.log2(np.where(p > 0, p, 1.0) / self.prior)).sum(axis=1))
 
     def sets(self, probabilities: Floats, coverage: float) -> Mask:
         """Return which classes belong to each prediction set, shape (n_rows, n_classes).
@@ -377,7 +389,7 @@ class Model:
             raise ModelError(f"{file.name} lacks the array {error}") from error
         k = len(classes)
         shapes = [a.shape for a in (calibration.trust, calibration.bias, calibration.floor, calibration.prior)]
-        tables = (calibration.quantiles, calibration.claims)
+        tables = (calibration.quantiles, calibration.label_quantiles)
         if shapes != [(3, 3), (2, k), (1,), (k,)] or any(a.ndim != 2 or len(a) != k for a in tables):
             raise ModelError(f"{file.name}: its calibration does not fit its {k} classes")
         if [len(forests[n].baseline) for n in _FORESTS] != [k, 1, 1, k, 1]:

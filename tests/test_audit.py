@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.stats import false_discovery_control
 
 from fingerprint import cli
-from fingerprint.audit import adjusted, audit, p_values, understood
+from fingerprint.audit import LEVEL, adjusted, audit, p_values, understood
 from fingerprint.copies import copies, digits
 from fingerprint.errors import InputError
 from fingerprint.leaderboard import read_board
@@ -222,12 +223,41 @@ def test_p_values_lie_within_bounds_and_rise_with_the_probability(probability):
     assert (np.diff(p) >= -1e-12).all()
 
 
-def test_unknown_is_no_rival_to_a_label():
-    """What looks like nothing that is known may be any chip's odd run; a label of unknown keeps its own."""
-    p = np.full((2, len(CLASSES)), 0.1 / (len(CLASSES) - 1))
-    p[:, CLASSES.index("unknown")] = 0.9
-    column = np.array([CLASSES.index("ada"), CLASSES.index("unknown")])
-    np.testing.assert_allclose(calibration().claimed(p, column), [1.0 / (len(CLASSES) - 1), 0.9])
+def test_what_looks_like_nothing_known_may_be_any_chips_odd_run():
+    """The probability of unknown is shared out by the prior among what is not excluded; a label of unknown keeps its own."""
+    ada, hopper, h20, unknown = (CLASSES.index(c) for c in ("ada", "hopper", "h20", "unknown"))
+    prior = np.zeros(len(CLASSES))
+    prior[[ada, hopper, h20, unknown]] = 0.1, 0.3, 0.4, 0.2
+    p = np.zeros((4, len(CLASSES)))
+    p[:, [ada, hopper, unknown]] = 0.01, 0.19, 0.8
+    p[3, h20], p[3, hopper] = 0.19, 0.0
+    found = replace(calibration(), prior=prior).label_probability(p, np.array([ada, h20, unknown, hopper]))
+    np.testing.assert_allclose(found, [0.01 + 0.8 * 0.1 / 0.4, 0.0, 0.8, 0.0])
+
+
+def test_a_run_unlike_anything_known_refutes_no_label():
+    """What leaves a label nothing refutes it where another class takes all, and not where unknown does."""
+    p = np.full((2, len(CLASSES)), 1e-6)
+    p[0, 1], p[1, CLASSES.index("unknown")] = 1.0, 1.0
+    flat = calibration()
+    flat.label_quantiles[:] = np.append(np.linspace(0.0, 1.0, 101)[:-1], 1.0)
+    surprising, strange = p_values(flat, p, np.zeros(2, dtype=np.int64))
+    assert surprising < 0.001
+    assert strange > 0.05
+
+
+def test_a_tail_of_few_values_is_not_believed_to_be_steep():
+    """One profile that fills ten quantiles is one profile: beyond it a probability ten times smaller is a p-value ten times smaller."""
+    few = calibration()
+    few.label_quantiles[:] = np.concatenate([np.linspace(0.0, 0.5, 90), np.full(10, 0.9), [1.0]])
+    near, far = p_values(few, of_first([0.0999, 0.01]), np.zeros(2, dtype=np.int64))
+    assert far == pytest.approx(near / 9.99, rel=1e-6)
+
+
+def test_the_commands_level_is_the_librarys():
+    from fingerprint.cli import audit as command
+
+    assert {p.name: p.default for p in command.params}["level"] == LEVEL
 
 
 @pytest.mark.parametrize("power", [1.0, 2.0])
@@ -236,7 +266,7 @@ def test_p_values_of_true_labels_are_never_too_small(power):
     rng = np.random.default_rng(0)
     known, fresh = (rng.random(200_000) ** (1.0 / power) for _ in range(2))
     fitted = calibration()
-    fitted.claims[:] = np.append(np.quantile(1.0 - known, np.linspace(0, 1, 101))[:-1], 1.0)
+    fitted.label_quantiles[:] = np.append(np.quantile(1.0 - known, np.linspace(0, 1, 101))[:-1], 1.0)
     p = p_values(fitted, of_first(fresh), np.zeros(len(fresh), dtype=np.int64))
     for level in (0.2, 0.05, 0.01, 0.003, 0.001):
         assert (p <= level).mean() <= 1.1 * level
@@ -245,7 +275,7 @@ def test_p_values_of_true_labels_are_never_too_small(power):
 
 def test_a_class_that_was_never_calibrated_is_never_surprising():
     fitted = calibration()
-    fitted.claims[:] = 1.0
+    fitted.label_quantiles[:] = 1.0
     assert p_values(fitted, of_first([0.0, 0.5]), np.array([0, 1])).tolist() == [1.0, 1.0]
 
 

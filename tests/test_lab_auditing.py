@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fingerprint.audit import LEVEL
 from fingerprint.candidates import candidates
 from fingerprint.lab import auditing
 from fingerprint.lab.holdout import Heldout
@@ -53,15 +54,17 @@ def figure(audited, slice_, metric, class_=None):
 def test_where_answers_are_sure_swapped_labels_are_found_and_true_ones_left_alone(sure):
     assert figure(sure, "swapped labels", "evidence_allows")["value"] >= 0.99
     assert figure(sure, "swapped labels, where the evidence allows", "swap_detected")["value"] >= 0.95
-    assert figure(sure, "true labels, beside swapped ones", "false_flags")["value"] <= 0.01
+    # As many as the level allows beside a tenth of wrong labels that are all found; none without any.
+    allowed = LEVEL / (1.0 - LEVEL) * auditing.SHARE / (1.0 - auditing.SHARE)
+    assert figure(sure, "true labels, beside swapped ones", "false_flags")["value"] <= allowed
     assert figure(sure, "true labels, none swapped", "false_flags")["value"] <= 0.01
 
 
-def test_every_label_is_swapped_once_for_one_of_another_class(sure):
-    assert sorted(sure.swaps["profile"]) == sorted(sure.table["profile"])
+def test_every_label_is_swapped_as_often_as_any_for_one_of_another_class(sure):
+    assert sorted(sure.swaps["profile"]) == sorted(auditing.DRAWS * sure.table["profile"].tolist())
     assert (sure.swaps["class"] != sure.swaps["label_class"]).all()
     assert set(sure.swaps["label"]) == {c for chips in CHIPS.values() for c in chips}
-    assert figure(sure, "swapped labels", "swap_detected", "h20")["n"] == EACH
+    assert figure(sure, "swapped labels", "swap_detected", "h20")["n"] == auditing.DRAWS * EACH
 
 
 def test_where_answers_say_little_little_is_called_out_and_the_share_says_so(corpus):

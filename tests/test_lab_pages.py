@@ -84,7 +84,7 @@ def test_the_readmes_figures_come_with_their_counts():
     told = pages.readme(everything())
     assert told.count("0.800 (0.79-0.81)") == 3 * len(pages.HELD_OUT)
     for words in ("0.321 (0.31-0.33) over six classes on 4,321", "0 of 3,000 labelled profiles", "2 would", "1.2% of 9,000 true ones", "75% of 200 profiles",
-                  "AUROC of 0.60 to 0.80", "of 500 labels swapped on purpose, where the figures allow, 96.6%", "0.4% of 800 true ones"):  # fmt: skip
+                  "AUROC of 0.60 to 0.80", "of 500 swaps of labels, where the figures allow, 96.6%", "0.4% of 800 true ones"):  # fmt: skip
         assert words in told, words
     assert "Not measured" not in told
 
@@ -104,7 +104,7 @@ def test_called_out_labels_come_with_an_innocent_explanation(tmp_path):
     assert "count of accelerators" in told[6]
     assert "power limit" in told[7]
     assert "ampere (0.87), the label's class 0.004 | 0.0003" in told[7]
-    assert "by chance" in told[8]
+    assert "; chance" in told[8]
     assert pages.audited(tmp_path / "nowhere.csv") is None
     assert pages.called_out([], []).endswith("No label is called out.")
 

@@ -1,7 +1,7 @@
 """What an audit is worth: labels swapped on purpose against answers about submitters or sources that the model never saw.
 
 Every profile is tested as :func:`fingerprint.audit.audit` tests it, with the calibration of the other folds only. Then, round
-after round, a share of the labels is exchanged for that of a row of another class, until each had its turn, and the board
+after round, a share of the labels is exchanged for that of a row of another class, until each had its turn a few times, and the board
 is audited again: how many of the exchanged are called out, and how many of those left as they were.
 """
 
@@ -34,6 +34,9 @@ ERROR = 0.01
 #: Share of a board's labels that is wrong at a time.
 SHARE = 0.1
 
+#: How often each label is swapped, each time for another and beside others.
+DRAWS = 4
+
 Labels = npt.NDArray[np.object_]
 Figures = list[dict[str, Any]]
 
@@ -49,7 +52,7 @@ class Audited:
         ``answer`` and ``probability`` (of the likeliest class), ``label_probability``, ``ground`` (physics, posterior or "" where
         no test was possible), ``p_value``, ``q_value``, ``flagged``, sorted by how surprising the label is.
     swaps : DataFrame
-        A line a swapped label: ``profile``, ``origin``, ``submitter``, ``class``, ``label`` (the false one), ``label_class``, ``allowed`` (the row's own
+        A line a swap of a label: ``profile``, ``origin``, ``submitter``, ``class``, ``label`` (the false one), ``label_class``, ``allowed`` (the row's own
         evidence reaches the audit's error: physics, or a p-value of at most :data:`ERROR`), ``outside`` (the figures
         speak against the false class: it is outside the profile's prediction set, or physics excludes it), ``decided`` (the
         set holds one class), ``p_value``, ``flagged``.
@@ -111,9 +114,8 @@ class _Tester:
         self.at = np.flatnonzero(rows)
         self.p, self.fold = held.probabilities[self.at], held.fold[self.at]
         self.calibrations = held.calibrations
-        prior = next(iter(self.calibrations.values())).prior
-        bits = (self.p * np.log2(np.where(self.p > 0, self.p, 1.0) / prior)).sum(axis=1)
-        self.enough = (held.scores.known[self.at] > 0) & (bits >= LEAST_BITS)
+        moved = next(iter(self.calibrations.values())).moved(self.p)
+        self.enough = (held.scores.known[self.at] > 0) & (moved >= LEAST_BITS)
         self.limited = {f: np.array([v > 0 for v in claim_threshold(held, held.fold != f).values()]) for f in held.calibrations}
         self.gone: list[set[str]] = [set() for _ in self.at]
         place = {int(r): i for i, r in enumerate(self.at)}
@@ -159,8 +161,8 @@ def _called_out(p: Floats, board: Labels, level: float) -> tuple[Mask, Floats]:
     return q <= level, q
 
 
-def study(held: Heldout, level: float = LEVEL, share: float = SHARE, seed: int = 0, rows: Mask | None = None,
-          board: Labels | None = None) -> Audited:  # fmt: skip
+def study(held: Heldout, level: float = LEVEL, share: float = SHARE, draws: int = DRAWS, seed: int = 0,
+          rows: Mask | None = None, board: Labels | None = None) -> Audited:  # fmt: skip
     """Return the audit of labelled profiles by models that did not see their submitter or source.
 
     Parameters
@@ -171,6 +173,8 @@ def study(held: Heldout, level: float = LEVEL, share: float = SHARE, seed: int =
         False discovery rate of the audit.
     share : float
         Share of the labels that is swapped at a time.
+    draws : int
+        How often each label is swapped.
     seed : int
     rows : ndarray of bool, optional
         The profiles that stand on the boards; by default each once, whole: a board shows each system once.
@@ -198,7 +202,7 @@ def study(held: Heldout, level: float = LEVEL, share: float = SHARE, seed: int =
     rounds, hits = np.zeros(len(at)), np.zeros(len(at))
     swapped: list[pd.DataFrame] = []
     groups = min(max(1, round(1.0 / share)), max(len(able), 1))
-    for part in np.array_split(rng.permutation(able), groups):
+    for part in (p for _ in range(draws) for p in np.array_split(rng.permutation(able), groups)):
         false = label.copy()
         for i in part:
             false[i] = _other_label(rng, i, able, truth, label, boards)

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.optimize import minimize
 
+from fingerprint.answers import LEAST_BITS
 from fingerprint.measurements import Floats, Mask
 from fingerprint.scorer import CLASSES, Calibration, Scores
 
@@ -51,8 +52,9 @@ def fit(scores: Scores, truth: npt.NDArray[np.int64], weight: Floats, prior: Flo
     best = _built(minimize(loss, start, (scores, truth, weight, prior), method="L-BFGS-B", jac=True).x, prior)
     p = best.probabilities(scores)
     quantiles = _by_class(1.0 - p[np.arange(len(truth)), truth], truth, weight, ENOUGH)
-    claims = _by_class(1.0 - best.claimed(p, truth)[whole], truth[whole], weight[whole], ENOUGH_WHOLE)
-    return Calibration(best.trust, best.bias, best.floor, prior, quantiles, claims)
+    tested = whole & (scores.known > 0) & (best.moved(p) >= LEAST_BITS)
+    labels = _by_class(1.0 - best.label_probability(p, truth)[tested], truth[tested], weight[tested], ENOUGH_WHOLE)
+    return Calibration(best.trust, best.bias, best.floor, prior, quantiles, labels)
 
 
 def _built(theta: Floats, prior: Floats) -> Calibration:
@@ -71,16 +73,15 @@ def loss(theta: Floats, scores: Scores, truth: npt.NDArray[np.int64], weight: Fl
     """
     made, each = _built(theta, prior), np.arange(len(truth))
     q, before, floor = made.stacked(scores), made.prior_of(scores)[each, truth], made.floor[0]
-    told = scores.known > 0
-    p = np.where(told, (1.0 - floor) * q[each, truth] + floor * before, before)
-    # What a class not possible has is no matter of these parameters.
+    mine, told = q[each, truth], scores.known > 0
+    p = np.where(told, (1.0 - floor) * mine + floor * before, before)
+    # A profile of which nothing is known, or whose class is excluded, is no matter of these parameters.
     pull = np.where(told & (p > LEAST), weight / np.maximum(p, LEAST), 0.0)
-    slope = q * (pull * (1.0 - floor) * q[each, truth])[:, None]
-    slope[each, truth] -= pull * (1.0 - floor) * q[each, truth]
-    rich = np.stack([np.ones_like(scores.fixed), np.log1p(scores.figures) - 2.0, scores.fixed])
+    slope = q * (pull * (1.0 - floor) * mine)[:, None]
+    slope[each, truth] -= pull * (1.0 - floor) * mine
     experts = (scores.direct, scores.weighing, scores.matching)
-    trust = [rich @ ((slope * expert).sum(axis=1) * by) for expert, by in zip(experts, made.trusts(scores), strict=True)]
-    lift = -(pull * (before - q[each, truth])).sum() * floor * (1.0 - floor)
+    trust = [scores.circumstances @ ((slope * expert).sum(axis=1) * by) for expert, by in zip(experts, made.trusts(scores), strict=True)]
+    lift = -(pull * (before - mine)).sum() * floor * (1.0 - floor)
     gradient = np.concatenate([*trust, [lift], slope.sum(axis=0), scores.fixed @ slope])
     held = np.where(np.arange(len(theta)) == 9, 0.0, theta)
     value = -(weight * np.log(np.maximum(p, LEAST))).sum() + PENALTY * (held**2).sum()

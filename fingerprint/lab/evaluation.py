@@ -195,8 +195,7 @@ def open_set(held: Heldout, family: str) -> Figures:
     p, sets = held.probabilities, held.sets(COVERAGE)
     kin = [CLASSES.index(c) for c in FAMILIES[family][1]]
     unknown = CLASSES.index(UNKNOWN)
-    prior = next(iter(held.calibrations.values())).prior
-    enough = (p * np.log2(np.where(p > 0, p, 1.0) / prior)).sum(axis=1) >= LEAST_BITS
+    enough = next(iter(held.calibrations.values())).moved(p) >= LEAST_BITS
     alone = (sets.sum(axis=1) == 1) & ~sets[:, unknown] & enough
     out: Figures = []
     for kind, name in SLICES.items():

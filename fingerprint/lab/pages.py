@@ -149,7 +149,7 @@ def _sentences(found: Lookup) -> Iterator[str]:
     swaps = found.get("audit", "swapped labels, where the evidence allows", "swap_detected")
     false = found.get("audit", "true labels, beside swapped ones", "false_flags")
     if swaps and false:
-        yield (f"- **Audit**: of {swaps['n']:,} labels swapped on purpose, where the figures allow, {swaps['value']:.1%} are called out, and {false['value']:.1%} of "
+        yield (f"- **Audit**: of {swaps['n']:,} swaps of labels, where the figures allow, {swaps['value']:.1%} are called out, and {false['value']:.1%} of "
                f"{false['n']:,} true ones: [docs/AUDIT.md](docs/AUDIT.md).")  # fmt: skip
 
 
@@ -229,7 +229,7 @@ def innocent(row: Row) -> str:
     if row["ground"] == "physics":
         out.append("a unit, a count of accelerators or a precision other than stated")
     elif not out:
-        out.append("other software than the class's known rows; a new or rare form of the chip; one in ten of these is called out by chance")
+        out.append("other software than the class's known rows; a new or rare form of the chip; chance")
     return "; ".join(out)
 
 

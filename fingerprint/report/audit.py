@@ -42,7 +42,7 @@ def render(audit: Audit) -> str:
 
     flagged = audit.flagged
     put(f"{len(audit.lines):,} profiles, {audit.tested:,} labels tested, {len(flagged):,} do not fit their label "
-        f"(of such findings at most {audit.level:.0%} are expected to be false).")  # fmt: skip
+        f"(of such findings at most {100 * audit.level:g}% are expected to be false).")  # fmt: skip
     if flagged:
         out.append("")
         put("Figures that do not fit their label")
