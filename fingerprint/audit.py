@@ -27,9 +27,11 @@ from fingerprint.roofline import Exclusion, exclusions, sheet_ceilings
 from fingerprint.scorer import Calibration, Model, shipped
 from fingerprint.slips import Slip, slips
 
-#: Share of false findings among those called out that is put up with: the most, in steps of 0.025, at which fewer than one true label
-#: in a hundred is called out where a tenth of MLPerf's are wrong (docs/AUDIT.md).
-LEVEL = 0.175
+#: Share of false findings among those called out that is put up with.
+LEVEL = 0.2
+
+#: Share of true labels that may be called out: no label against which the figures speak less clearly is.
+ERROR = 0.01
 
 #: Share of true profiles whose probabilities tell how the tail beyond falls, and the steepest fall that is believed: sources
 #: are not exchangeable, the next one may be stranger than those known.
@@ -189,15 +191,15 @@ def adjusted(p: Floats, level: float) -> Floats:
     The procedure of Benjamini and Hochberg (1995) bounds the rate by the level times the share of true labels. That share is
     estimated from the p-values above the level, of which wrong labels have few (Storey, Taylor and Siegmund 2004,
     doi:10.1111/j.1467-9868.2004.00439.x); with this very cut the estimate does not run away on a board whose figures all err
-    alike (Blanchard and Roquain 2009, section 3.2). What lies above the level itself is never called out. NaN, no test, stays
-    NaN and does not count.
+    alike (Blanchard and Roquain 2009, section 3.2). What lies above :data:`ERROR` is never called out, so that on a small board, or on
+    one whose figures all err alike, no more true labels are than on a large one. NaN, no test, stays NaN and does not count.
     """
     out = np.full(len(p), np.nan)
     tested = np.flatnonzero(~np.isnan(p))
     order = tested[np.argsort(p[tested], kind="stable")]
     above = np.count_nonzero(p[tested] > level)
     true = min(1.0, (above + 1.0) / ((1.0 - level) * max(len(tested), 1)))
-    raised = np.where(p[order] > level, 1.0, true * p[order] * len(order) / np.arange(1, len(order) + 1))
+    raised = np.where(p[order] > min(level, ERROR), 1.0, true * p[order] * len(order) / np.arange(1, len(order) + 1))
     out[order] = np.minimum(np.minimum.accumulate(raised[::-1])[::-1], 1.0)
     return out
 

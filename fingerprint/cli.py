@@ -266,7 +266,7 @@ def chips(as_csv: bool) -> None:
 @fingerprint.command(cls=Faults)
 @click.argument("board", type=click.Path(exists=True, path_type=Path))
 @click.option("--claimed-column", default=None, metavar="COLUMN", help="The column that holds the label; tools' files name their hardware themselves.")  # fmt: skip
-@click.option("--level", default=0.175, show_default=True, type=float, help="Share of false findings among those called out that is put up with.")  # fmt: skip
+@click.option("--level", default=0.2, show_default=True, type=float, help="Share of false findings among those called out that is put up with.")  # fmt: skip
 @click.option("--profile-by", default=None, metavar="COLUMN", help="Group rows into profiles by this column.")
 @click.option("--format", "format", default=None, metavar="NAME", help="Read as this format; see 'fingerprint formats'.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for the whole board.")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.stats import false_discovery_control
 
 from fingerprint import cli
-from fingerprint.audit import LEVEL, adjusted, audit, p_values, understood
+from fingerprint.audit import ERROR, LEVEL, adjusted, audit, p_values, understood
 from fingerprint.copies import copies, digits
 from fingerprint.errors import InputError
 from fingerprint.leaderboard import read_board
@@ -178,40 +178,39 @@ def test_a_board_without_a_label_and_an_odd_level_are_refused():
         audit(board(), level=1.5, model=Oracle())
 
 
-@given(p=st.lists(st.floats(0.0, 1.0) | st.just(np.nan), min_size=1, max_size=40), level=st.sampled_from([0.01, 0.1, 0.3]))
+@given(p=st.lists(st.floats(0.0, 1.0) | st.floats(0.0, 0.02) | st.just(np.nan), min_size=1, max_size=40), level=st.sampled_from([0.005, 0.01, 0.1, LEVEL]))
 def test_adjusted_values_are_those_of_benjamini_and_hochberg_times_the_share_of_true_labels(p, level):
-    """The step-up rule written out: the largest k with p(k) <= level k / (share m), none above the level."""
+    """The step-up rule written out: the largest k with p(k) <= level k / (share m), none above the level or the error."""
     p = np.array(p)
     tested = np.sort(p[~np.isnan(p)])
     q = adjusted(p, level)
     assert np.isnan(q[np.isnan(p)]).all()
     share = min(1.0, ((tested > level).sum() + 1) / (1 - level) / max(len(tested), 1))
-    fits = [k for k, value in enumerate(tested, 1) if value <= level and share * value * len(tested) / k <= level]
+    fits = [k for k, value in enumerate(tested, 1) if value <= min(level, ERROR) and share * value * len(tested) / k <= level]
     assert (q <= level).sum() == (np.searchsorted(tested, tested[max(fits) - 1], side="right") if fits else 0)
-    if share == 1.0 and (tested <= level).all() and len(tested):
+    if share == 1.0 and (tested <= min(level, ERROR)).all() and len(tested):
         np.testing.assert_allclose(np.sort(q[~np.isnan(q)]), np.sort(false_discovery_control(tested)), atol=1e-12)
 
 
 def test_the_share_of_false_findings_keeps_to_the_level_where_some_labels_are_wrong():
-    """A hundred labels of which thirty are wrong, over and over: at most one finding in ten is false, and more are found than without."""
+    """A hundred labels of which thirty are wrong, over and over: at most one finding in ten is false, and hardly one that speaks clearly is missed."""
     rng = np.random.default_rng(0)
     wrong = np.arange(100) < 30
-    false, found, plainly = [], [], []
+    false, found = [], []
     for _ in range(400):
         p = np.where(wrong, 10.0 ** rng.uniform(-4.0, -1.0, 100), rng.random(100))
         called = adjusted(p, 0.1) <= 0.1
         false.append((called & ~wrong).sum() / max(called.sum(), 1))
-        found.append(called[wrong].mean())
-        plainly.append((false_discovery_control(p) <= 0.1)[wrong].mean())
+        found.append(called[wrong & (p <= ERROR)].mean())
     assert np.mean(false) <= 0.1
-    assert np.mean(found) > np.mean(plainly)
+    assert np.mean(found) > 0.95
 
 
 @pytest.mark.parametrize("rows", [2, 20, 200])
-def test_a_board_whose_figures_all_err_alike_is_called_out_no_oftener_than_the_level(rows):
+def test_a_board_whose_figures_all_err_alike_is_called_out_no_oftener_than_one_label(rows):
     """One tester, one stack: all p-values are the same. A label that fits is never called out for its neighbours' sake either."""
     values = np.linspace(0.0005, 0.9995, 1000)
-    assert np.mean([(adjusted(np.full(rows, v), 0.1) <= 0.1).any() for v in values]) <= 0.1 + 1e-9
+    assert np.mean([(adjusted(np.full(rows, v), LEVEL) <= LEVEL).any() for v in values]) <= ERROR + 1e-9
     assert adjusted(np.append(np.full(rows, 0.001), 0.6), 0.1)[-1] > 0.1
 
 

@@ -76,7 +76,7 @@ def test_what_was_not_measured_is_said_to_be_missing():
     missing = pages.readme(few).splitlines()[-1]
     assert missing.startswith("- Not measured yet for the model that ships: MLPerf Inference, by submitter; ")
     assert missing.endswith("masked; a family never seen; the audit.")
-    assert "not measured yet" in pages.swapped(few)
+    assert "not measured yet" in pages.swapped(few, "audit")
     assert "not measured yet" in pages.called_out(few, None)
 
 
@@ -131,7 +131,7 @@ def test_writing_brings_the_documents_up_to_date(tmp_path, monkeypatch):
     (tmp_path / "models").mkdir()
     (tmp_path / "docs").mkdir()
     (tmp_path / "models" / "figures.json").write_text(json.dumps(everything()))
-    for name, parts in (("README.md", ("usual", "figures")), ("docs/EVASION.md", ("proved", "masked")), ("docs/AUDIT.md", ("across", "called-out", "swapped"))):
+    for name, parts in (("README.md", ("usual", "figures")), ("docs/EVASION.md", ("proved", "masked")), ("docs/AUDIT.md", ("across", "called-out", "swapped", "swapped-sources", "swapped-each"))):
         (tmp_path / name).write_text("".join(f"words of {p}\n<!-- {p} -->\n<!-- /{p} -->\n" for p in parts))
     assert {f.name for f in pages.write(tmp_path)} == {"README.md", "EVASION.md", "AUDIT.md"}
     assert pages.write(tmp_path) == []

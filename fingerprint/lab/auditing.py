@@ -16,7 +16,7 @@ import pandas as pd
 
 from fingerprint import chips
 from fingerprint.answers import LEAST_BITS
-from fingerprint.audit import COVERAGE, LEVEL, adjusted, p_values
+from fingerprint.audit import COVERAGE, ERROR, LEVEL, adjusted, p_values
 from fingerprint.claims import claimable, claimed_chips, class_of
 from fingerprint.lab import metrics
 from fingerprint.lab.holdout import Heldout
@@ -27,9 +27,6 @@ from fingerprint.scorer import CLASSES
 
 #: Classes between which labels are swapped.
 SWAPPED = ("hopper", "h20", "blackwell", "ampere")
-
-#: Share of true labels that an audit may call out: no row whose figures speak less clearly against a label can be called out.
-ERROR = 0.01
 
 #: Share of a board's labels that is wrong at a time.
 SHARE = 0.1
@@ -65,8 +62,8 @@ class Audited:
     swaps: pd.DataFrame
     untouched: pd.DataFrame
 
-    def figures(self, protocol: str = "audit", by: str = "origin") -> Figures:
-        """Return the study's figures for figures.json, intervals over the values of column ``by``.
+    def figures(self, protocol: str = "audit", by: str = "origin", *, boards: bool = False) -> Figures:
+        """Return the study's figures for figures.json, intervals over the values of column ``by``; how many each board calls out if asked.
 
         ``swap_detected`` over swapped labels (all, and where the evidence allows), ``evidence_allows``, ``false_flags`` of true
         labels on boards with and without swaps, ``tested``.
@@ -90,7 +87,7 @@ class Audited:
         put("true labels, beside swapped ones", "false_flags", rounds, "share")
         put("true labels, none swapped", "false_flags", tested, "flagged")
         put("true labels", "tested", self.table.assign(tested=self.table["ground"] != ""), "tested")
-        for board, part in self.table.groupby("board"):
+        for board, part in self.table.groupby("board") if boards else ():
             called = part[part["ground"] != ""]
             out.append(metrics.figure(protocol, f"round {board}", "labels_called_out", float(called["flagged"].sum()), len(called)))
         return out

@@ -149,10 +149,15 @@ def _open_set(found: Lookup) -> Iterator[str]:
 
 
 def _audit(found: Lookup) -> Iterator[str]:
-    told = [f for f in found.all if f["protocol"] == "audit"]
-    if not told:
-        return
-    yield from ("## Audit", "", "Every MLPerf Inference round as a board, by held-out submitter, labels swapped on purpose (docs/AUDIT.md).", "")
-    rows = ([f["slice"], f["metric"], f["class"] or "all", f"{f['n']:,}", found.cell("audit", f["slice"], f["metric"], f["class"])] for f in told)
-    yield from table(["labels", "figure", "class", "n", "value"], rows)
-    yield ""
+    for protocol, what in _AUDITS.items():
+        told = [f for f in found.all if f["protocol"] == protocol]
+        if not told:
+            continue
+        yield from (f"## Audit: {what}, labels swapped on purpose (docs/AUDIT.md)", "")
+        rows = ([f["slice"], f["metric"], f["class"] or "all", f"{f['n']:,}", found.cell(protocol, f["slice"], f["metric"], f["class"])] for f in told)
+        yield from table(["labels", "figure", "class", "n", "value"], rows)
+        yield ""
+
+
+_AUDITS = {"audit": "every MLPerf Inference round a board, by held-out submitter", "audit-sources": "all sources one board, each held out",
+           "audit-each-source": "each held-out source a board of its own"}  # fmt: skip

@@ -64,7 +64,8 @@ def documents(root: Path) -> dict[Path, str]:
     parts = {
         "README.md": {"usual": usual(), "figures": readme(figures)},
         "docs/EVASION.md": {"proved": evasion.proved(root / "datasets" / "examples"), "masked": evasion.told(figures)},
-        "docs/AUDIT.md": {"across": across(), "swapped": swapped(figures), "called-out": called_out(figures, audited(root / "models" / "audit.csv"))},
+        "docs/AUDIT.md": {"across": across(), "swapped": swapped(figures, "audit"), "swapped-sources": swapped(figures, "audit-sources"),
+                          "swapped-each": swapped(figures, "audit-each-source"), "called-out": called_out(figures, audited(root / "models" / "audit.csv"))},
     }
     out = {}
     for name, contents in parts.items():
@@ -157,9 +158,9 @@ def _value(found: Lookup, entry: Figure) -> str:
     return found.cell(entry["protocol"], entry["slice"], entry["metric"], entry["class"], entry["model"])
 
 
-def swapped(figures: Sequence[Figure]) -> str:
-    """Return what the audit finds of labels swapped on purpose, and how many true ones it calls out."""
-    found = [f for f in figures if f["protocol"] == "audit" and not f["slice"].startswith("round ")]
+def swapped(figures: Sequence[Figure], protocol: str) -> str:
+    """Return what a study of the audit finds of labels swapped on purpose, and how many true ones it calls out."""
+    found = [f for f in figures if f["protocol"] == protocol and not f["slice"].startswith("round ")]
     if not found:
         return f"The study is {_UNMEASURED}."
     look = Lookup(found)

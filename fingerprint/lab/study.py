@@ -138,9 +138,11 @@ def _run(corpus: Corpus, kept: _Kept, only: str | None, say: Say, effort: Effort
         tell("by-source", lambda: evaluation.report("by-source", source()) + physics.report_claims(source()))
         tell("masked", lambda: evaluation.masked(source()))
         tell("confusions", lambda: evaluation.confusions(source()), "confusions")
+        tell("audit of sources", lambda: auditing.study(source(), draws=1).figures("audit-sources"))
+        tell("audit of each source", lambda: auditing.study(source(), draws=1, board=test.origin).figures("audit-each-source"))
     if "by-submitter" in wanted:
         tell("by-submitter", lambda: evaluation.report("by-submitter", submitter()))
-        tell("audit", lambda: auditing.rounds(submitter()).figures(by="submitter"))
+        tell("audit", lambda: auditing.rounds(submitter()).figures("audit", "submitter", boards=True))
         tell("audit, called out", lambda: auditing.rounds(submitter()).called_out(), "audit")
     if "by-time" in wanted:
         tell("by-time", lambda: evaluation.report("by-time", protocols.by_time(corpus, say, source(), effort)))
