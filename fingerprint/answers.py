@@ -13,7 +13,7 @@ from fingerprint.features import usable
 from fingerprint.measurements import Floats, Mask, Measurements
 from fingerprint.roofline import excluded_chips, exclusions
 from fingerprint.sampling import chosen
-from fingerprint.scorer import CLASSES, UNKNOWN, Model, Scores, Seen, class_of_candidate
+from fingerprint.scorer import CLASSES, UNKNOWN, Model, Scores, Seen, class_of_candidate, moved
 
 #: A posterior nearer to the prior than this many bits says nothing yet: "insufficient".
 LEAST_BITS = 0.25
@@ -106,9 +106,7 @@ def answers(measurements: Measurements, model: Model, allowed: Mask, coverage: f
     # Circumstances alone (lengths, precisions) say nothing of a chip: without a usable figure all stays as it was.
     silent = np.bincount(numbers[used], minlength=n) == 0
     p[silent], inside[silent] = before, allowed
-    # Bits by which the figures have moved the answer from what was thought before.
-    bits = (p * np.log2(np.where(p > 0, p, 1.0) / np.where(p > 0, before, 1.0))).sum(axis=1)
-    enough = ~silent & ((bits >= LEAST_BITS) | (allowed.sum() == 1))
+    enough = ~silent & ((moved(p, before) >= LEAST_BITS) | (allowed.sum() == 1))
     return Answers(used, scored, part, seen, gone, scores, p, inside, enough)
 
 

@@ -8,7 +8,7 @@ grids, precisions and counts can't give a chip away.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from math import log10
 
@@ -144,7 +144,7 @@ class Rows:
 
     def take(self, chosen: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> Rows:
         """Return the chosen rows."""
-        return Rows(*(getattr(self, f)[chosen] for f in ("index", "describe", "flops", "prompts", "bytes", "link", "power", "precision")))
+        return Rows(*(getattr(self, f.name)[chosen] for f in fields(self)))
 
     def __len__(self) -> int:
         return len(self.index)

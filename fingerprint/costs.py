@@ -12,7 +12,7 @@ Sources of the formulas: GEMM and attention counts as in Kaplan et al. 2020 (arX
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 
 import numpy as np
@@ -157,7 +157,7 @@ def points(table: Measurements) -> Points:
     bytes depend on it.
     """
     rows = _Rows(table)
-    out = Points(*(np.full(rows.n, np.nan) for _ in range(7)))
+    out = Points(*(np.full(rows.n, np.nan) for _ in fields(Points)))
     with np.errstate(all="ignore"):
         _direct(rows, out)
         _kernels(rows, out)
@@ -243,7 +243,9 @@ def _collectives(rows: _Rows, out: Points) -> None:
 
 def _language_models(rows: _Rows, out: Points) -> None:
     """Serving and engine benchmarks: prompt tokens cost arithmetic, each decode step reads the weights and the cache."""
-    per_token = 2.0 * rows.active
+    per_token, attended = 2.0 * rows.active, rows.attended(rows.input)
+    # A token of the prompt, its attention to those before it included.
+    per_prompt_token = per_token + attended
     weights = rows.total * rows.weight_element_bytes
     model = ~np.isnan(rows.active) & ~rows.phase.equals("train") & ~rows.tool.equals("training", "training-run")
     _put(out.weight_bytes, model, weights / rows.count)
@@ -269,7 +271,7 @@ def _language_models(rows: _Rows, out: Points) -> None:
     with_prompt = np.where(
         only_decode | np.isnan(rows.input) | np.isnan(rows.output), 1.0, 1.0 + rows.input / np.maximum(rows.output, 1.0)
     )
-    prompts = (per_token + rows.attended(rows.input)) * (with_prompt - 1.0)
+    prompts = per_prompt_token * (with_prompt - 1.0)
     _put(out.flop_rate, output, rows.rate * (per_token + prompts))
     _put(out.prompt_rate, output, rows.rate * prompts)
     # `rate` tokens a second per accelerator in steps of `flight` tokens: each step reads the weights once. Where nobody says
@@ -282,28 +284,28 @@ def _language_models(rows: _Rows, out: Points) -> None:
         1.0,
         1.0 + rows.output / np.maximum(rows.input, 1.0),
     )
-    _put(out.flop_rate, prompt, rows.rate * (per_token * with_answer + rows.attended(rows.input)))
+    _put(out.flop_rate, prompt, rows.rate * (per_token * with_answer + attended))
     answered = prompt & stated & (with_answer > 1.0)
-    _put(out.prompt_rate, answered, rows.rate * (per_token + rows.attended(rows.input)))
+    _put(out.prompt_rate, answered, rows.rate * per_prompt_token)
     _put(out.byte_rate, answered, rows.rate * (with_answer - 1.0) * (touched / flight + cache))
     both = model & rows.measures("total_throughput")
     share = rows.output / (rows.input + rows.output)
-    _put(out.flop_rate, both, rows.rate * (per_token + np.nan_to_num(1.0 - share) * rows.attended(rows.input)))
-    _put(out.prompt_rate, both, rows.rate * (1.0 - share) * (per_token + rows.attended(rows.input)))
+    _put(out.flop_rate, both, rows.rate * (per_token + np.nan_to_num(1.0 - share) * attended))
+    _put(out.prompt_rate, both, rows.rate * (1.0 - share) * per_prompt_token)
     _put(out.byte_rate, both & stated, rows.rate * share * (touched / flight + cache))
 
     prefill = model & (rows.measures("ttft") | (rows.measures("latency") & rows.phase.equals("prefill")))
     # Only an unloaded server's first token is the prefill's own time; under load it is mostly waiting.
     together = np.where(np.isnan(rows.number("batch")), 1.0, rows.number("batch"))
-    _put(out.flop_rate, prefill, (per_token + rows.attended(rows.input)) * rows.input * together / rows.value / rows.count)
+    _put(out.flop_rate, prefill, per_prompt_token * rows.input * together / rows.value / rows.count)
     request = model & rows.unit.equals("request/s", "sample/s") & rows.measures("throughput")
     # A prompt of unknown length counts as none.
     prompted = np.nan_to_num(rows.input)
-    _put(out.flop_rate, request, rows.rate * (per_token * (prompted + rows.output) + prompted * rows.attended(rows.input)))
-    _put(out.prompt_rate, request, rows.rate * prompted * (per_token + rows.attended(rows.input)))
+    _put(out.flop_rate, request, rows.rate * (per_token * (prompted + rows.output) + prompted * attended))
+    _put(out.prompt_rate, request, rows.rate * prompted * per_prompt_token)
     _put(out.byte_rate, request & stated, rows.rate * rows.output * (touched / flight + cache))
     whole = model & rows.measures("e2e_latency", "latency") & rows.phase.equals("serve", "offline", "latency", "interactive", "")
-    work = per_token * (rows.input + rows.output) + rows.input * rows.attended(rows.input)
+    work = per_token * (rows.input + rows.output) + rows.input * attended
     _put(out.flop_rate, whole, work * flight / rows.value / rows.count)
     _put(out.prompt_rate, whole, (work - per_token * rows.output) * flight / rows.value / rows.count)
     _put(out.byte_rate, whole, rows.output * (touched + flight * cache) / rows.value / rows.count)

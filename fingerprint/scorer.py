@@ -159,11 +159,6 @@ class Calibration:
         each = np.arange(len(probabilities))
         return np.asarray(probabilities[each, column] + probabilities[:, unknown] * share[each, column])
 
-    def moved(self, probabilities: Floats) -> Floats:
-        """Return by how many bits the figures have moved each answer from what was thought before, shape (n,)."""
-        p = probabilities
-        return np.asarray((p * np.log2(np.where(p > 0, p, 1.0) / self.prior)).sum(axis=1))
-
     def sets(self, probabilities: Floats, coverage: float) -> Mask:
         """Return which classes belong to each prediction set, shape (n_rows, n_classes).
 
@@ -232,6 +227,11 @@ def entries(x: Floats) -> tuple[Floats, Floats]:
     told = ~np.isnan(x)
     fixed = np.array([name.startswith("fixed.") for name in feature_names()], dtype=bool)
     return np.asarray(told.sum(axis=1), dtype=np.float64), np.asarray(told[:, fixed].any(axis=1), dtype=np.float64)
+
+
+def moved(p: Floats, before: Floats) -> Floats:
+    """Return by how many bits the figures have moved each answer from what was thought before, shape (n,)."""
+    return np.asarray((p * np.log2(np.where(p > 0, p, 1.0) / np.where(p > 0, before, 1.0))).sum(axis=1))
 
 
 def centred(scores: Floats) -> Floats:

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fingerprint.audit import LEVEL
 from fingerprint.candidates import candidates
 from fingerprint.lab import auditing
 from fingerprint.lab.holdout import Heldout
@@ -54,9 +53,7 @@ def figure(audited, slice_, metric, class_=None):
 def test_where_answers_are_sure_swapped_labels_are_found_and_true_ones_left_alone(sure):
     assert figure(sure, "swapped labels", "evidence_allows")["value"] >= 0.99
     assert figure(sure, "swapped labels, where the evidence allows", "swap_detected")["value"] >= 0.95
-    # As many as the level allows beside a tenth of wrong labels that are all found; none without any.
-    allowed = LEVEL / (1.0 - LEVEL) * auditing.SHARE / (1.0 - auditing.SHARE)
-    assert figure(sure, "true labels, beside swapped ones", "false_flags")["value"] <= allowed
+    assert figure(sure, "true labels, beside swapped ones", "false_flags")["value"] <= 0.01
     assert figure(sure, "true labels, none swapped", "false_flags")["value"] <= 0.01
 
 

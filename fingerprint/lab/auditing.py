@@ -23,7 +23,7 @@ from fingerprint.lab.holdout import Heldout
 from fingerprint.lab.physics import claim_threshold
 from fingerprint.measurements import Floats, Mask
 from fingerprint.roofline import exclusions
-from fingerprint.scorer import CLASSES
+from fingerprint.scorer import CLASSES, moved
 
 #: Classes between which labels are swapped.
 SWAPPED = ("hopper", "h20", "blackwell", "ampere")
@@ -111,8 +111,8 @@ class _Tester:
         self.at = np.flatnonzero(rows)
         self.p, self.fold = held.probabilities[self.at], held.fold[self.at]
         self.calibrations = held.calibrations
-        moved = next(iter(self.calibrations.values())).moved(self.p)
-        self.enough = (held.scores.known[self.at] > 0) & (moved >= LEAST_BITS)
+        prior = next(iter(self.calibrations.values())).prior
+        self.enough = (held.scores.known[self.at] > 0) & (moved(self.p, prior) >= LEAST_BITS)
         self.limited = {f: np.array([v > 0 for v in claim_threshold(held, held.fold != f).values()]) for f in held.calibrations}
         self.gone: list[set[str]] = [set() for _ in self.at]
         place = {int(r): i for i, r in enumerate(self.at)}
@@ -159,8 +159,10 @@ def _called_out(p: Floats, board: Labels, level: float) -> tuple[Mask, Floats]:
 
 
 def study(held: Heldout, level: float = LEVEL, share: float = SHARE, draws: int = DRAWS, seed: int = 0,
-          rows: Mask | None = None, board: Labels | None = None) -> Audited:  # fmt: skip
+          board: Labels | None = None) -> Audited:  # fmt: skip
     """Return the audit of labelled profiles by models that did not see their submitter or source.
+
+    Each profile stands on its board once, whole.
 
     Parameters
     ----------
@@ -173,14 +175,11 @@ def study(held: Heldout, level: float = LEVEL, share: float = SHARE, draws: int 
     draws : int
         How often each label is swapped.
     seed : int
-    rows : ndarray of bool, optional
-        The profiles that stand on the boards; by default each once, whole: a board shows each system once.
     board : ndarray of str, shape (n_profiles,), optional
         The board that each profile of ``held`` stands on, audited by itself, such as its round; by default one board of all.
     """
-    rows = held.test.whole if rows is None else rows
-    tester = _Tester(held, rows)
-    at, test = tester.at, held.test.take(rows)
+    tester = _Tester(held, held.test.whole)
+    at, test = tester.at, held.test.take(held.test.whole)
     boards = np.full(len(at), "", dtype=object) if board is None else board[at]
     # A label of an architecture that no chip of the table has can't be claimed.
     stated = np.where(test.chip == "", test.architecture, test.chip)

@@ -9,7 +9,7 @@ from scipy.optimize import minimize
 
 from fingerprint.answers import LEAST_BITS
 from fingerprint.measurements import Floats, Mask
-from fingerprint.scorer import CLASSES, Calibration, Scores
+from fingerprint.scorer import CLASSES, Calibration, Scores, moved
 
 #: Levels at which quantiles of nonconformity are kept.
 LEVELS = 101
@@ -52,7 +52,7 @@ def fit(scores: Scores, truth: npt.NDArray[np.int64], weight: Floats, prior: Flo
     best = _built(minimize(loss, start, (scores, truth, weight, prior), method="L-BFGS-B", jac=True).x, prior)
     p = best.probabilities(scores)
     quantiles = _by_class(1.0 - p[np.arange(len(truth)), truth], truth, weight, ENOUGH)
-    tested = whole & (scores.known > 0) & (best.moved(p) >= LEAST_BITS)
+    tested = whole & (scores.known > 0) & (moved(p, prior) >= LEAST_BITS)
     labels = _by_class(1.0 - best.label_probability(p, truth)[tested], truth[tested], weight[tested], ENOUGH_WHOLE)
     return Calibration(best.trust, best.bias, best.floor, prior, quantiles, labels)
 

@@ -19,7 +19,7 @@ from fingerprint.lab.masking import IDENTITY_ONLY
 from fingerprint.lab.profiles import Profiles
 from fingerprint.lab.protocols import FAMILIES, open_truth
 from fingerprint.measurements import Floats, Mask
-from fingerprint.scorer import CLASSES, UNKNOWN, class_of_candidate
+from fingerprint.scorer import CLASSES, UNKNOWN, class_of_candidate, moved
 
 #: How the slices by richness are called in figures.json.
 SLICES = {"figure": "1 figure", "run": "one run", "tool": "one tool, at least 4 rows", "tools": "several tools"}
@@ -195,7 +195,7 @@ def open_set(held: Heldout, family: str) -> Figures:
     p, sets = held.probabilities, held.sets(COVERAGE)
     kin = [CLASSES.index(c) for c in FAMILIES[family][1]]
     unknown = CLASSES.index(UNKNOWN)
-    enough = next(iter(held.calibrations.values())).moved(p) >= LEAST_BITS
+    enough = moved(p, next(iter(held.calibrations.values())).prior) >= LEAST_BITS
     alone = (sets.sum(axis=1) == 1) & ~sets[:, unknown] & enough
     out: Figures = []
     for kind, name in SLICES.items():

@@ -148,6 +148,11 @@ def _open_set(found: Lookup) -> Iterator[str]:
     yield ""
 
 
+#: Studies of the audit, by their protocol's name.
+_AUDITS = {"audit": "every MLPerf Inference round a board, by held-out submitter", "audit-sources": "all sources one board, each held out",
+           "audit-each-source": "each held-out source a board of its own"}  # fmt: skip
+
+
 def _audit(found: Lookup) -> Iterator[str]:
     for protocol, what in _AUDITS.items():
         told = [f for f in found.all if f["protocol"] == protocol]
@@ -157,7 +162,3 @@ def _audit(found: Lookup) -> Iterator[str]:
         rows = ([f["slice"], f["metric"], f["class"] or "all", f"{f['n']:,}", found.cell(protocol, f["slice"], f["metric"], f["class"])] for f in told)
         yield from table(["labels", "figure", "class", "n", "value"], rows)
         yield ""
-
-
-_AUDITS = {"audit": "every MLPerf Inference round a board, by held-out submitter", "audit-sources": "all sources one board, each held out",
-           "audit-each-source": "each held-out source a board of its own"}  # fmt: skip

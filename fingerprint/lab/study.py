@@ -128,6 +128,10 @@ def _run(corpus: Corpus, kept: _Kept, only: str | None, say: Say, effort: Effort
         asked = test.take(np.asarray(test.origin == protocols.SUBMITTED, dtype=bool))
         return kept.answers("by-submitter", asked, lambda: protocols.by_submitter(corpus, say, effort))
 
+    @cache
+    def rounds() -> auditing.Audited:
+        return auditing.rounds(submitter())
+
     def tell(name: str, make: Callable[[], Figures], to: str = "figures") -> None:
         start = time.monotonic()
         say(f"{name} …")
@@ -142,8 +146,8 @@ def _run(corpus: Corpus, kept: _Kept, only: str | None, say: Say, effort: Effort
         tell("audit of each source", lambda: auditing.study(source(), draws=1, board=test.origin).figures("audit-each-source"))
     if "by-submitter" in wanted:
         tell("by-submitter", lambda: evaluation.report("by-submitter", submitter()))
-        tell("audit", lambda: auditing.rounds(submitter()).figures("audit", "submitter", boards=True))
-        tell("audit, called out", lambda: auditing.rounds(submitter()).called_out(), "audit")
+        tell("audit", lambda: rounds().figures("audit", "submitter", boards=True))
+        tell("audit, called out", lambda: rounds().called_out(), "audit")
     if "by-time" in wanted:
         tell("by-time", lambda: evaluation.report("by-time", protocols.by_time(corpus, say, source(), effort)))
     if "by-workload" in wanted:
