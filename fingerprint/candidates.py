@@ -68,9 +68,15 @@ def peak_of(chip: chips.Chip, precision: str) -> float:
 
 
 def _usual_peak(chip: chips.Chip, precision: str) -> float:
-    """Return a chip's FLOP/s as programs use it: 16-bit products added up in 32 bits, which desktop cards do at half rate."""
+    """Return a chip's FLOP/s as programs use it: 16-bit products added up in 32 bits, which desktop cards do at half rate.
+
+    The BF16 rate tells where that is so. GeForce cards of the Turing generation have none; they halve it as well (NVIDIA's Turing
+    white paper).
+    """
     wide = chip.peaks.get("bf16", float("nan"))
-    return min(peak_of(chip, precision), wide) if precision in ("fp16", "") and wide > 0 else peak_of(chip, precision)
+    if chip.architecture == "turing" and chip.id.startswith("RTX"):
+        wide = chip.peaks["fp16"] / 2.0
+    return min(peak_of(chip, precision), wide) if precision in ("bf16", "fp16", "") and wide > 0 else peak_of(chip, precision)
 
 
 def _stand_in(chip: chips.Chip, firsts: Iterable[chips.Chip]) -> str:
@@ -80,7 +86,7 @@ def _stand_in(chip: chips.Chip, firsts: Iterable[chips.Chip]) -> str:
             return other.id
         if chip.datacenter or other.datacenter or other.architecture != chip.architecture:
             continue
-        rates = [(peak_of(chip, p), peak_of(other, p)) for p in ("fp16", "fp32", "int8")] + [(chip.memory_bandwidth, other.memory_bandwidth)]
+        rates = [(_usual_peak(chip, p), _usual_peak(other, p)) for p in ("fp16", "fp32", "int8")] + [(chip.memory_bandwidth, other.memory_bandwidth)]
         if all(abs(log10(mine / theirs)) <= ALIKE for mine, theirs in rates):
             return other.id
     return chip.id

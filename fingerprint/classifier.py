@@ -42,8 +42,8 @@ class ArchitectureClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
 
     def __init__(
         self,
-        max_iter: int = 80,
-        learning_rate: float = 0.12,
+        max_iter: int = 50,
+        learning_rate: float = 0.17,
         max_leaf_nodes: int = 14,
         min_samples_leaf: int = 12,
         l2_regularization: float = 5.0,

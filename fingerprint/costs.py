@@ -182,7 +182,9 @@ def _direct(rows: _Rows, out: Points) -> None:
     moved &= ~rows.tool.equals("collective")
     _put(out.byte_rate, moved, rows.rate)
     link = rows.measures("bandwidth") & (rows.workload.equals(*LINK_WORKLOADS) | rows.tool.equals("collective"))
-    _put(out.link_rate, link & ~rows.workload.equals(*HOST_WORKLOADS), rows.rate)
+    # What a link carries is told a rank: NCCL, DeepEP and copies between peers alike. Only who says "system" has added up.
+    carried = np.where(rows.table.word("scope").equals("system"), rows.rate, rows.value)
+    _put(out.link_rate, link & ~rows.workload.equals(*HOST_WORKLOADS), carried)
 
 
 def _kernels(rows: _Rows, out: Points) -> None:

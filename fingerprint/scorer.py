@@ -3,7 +3,7 @@
 Three experts look at a profile. The *direct* one reads its vector: absolute rates, utilisations, ratios. It is best where
 such figures were seen before. The *matching* one holds every figure against every candidate chip's data sheet through the
 forward model and asks which chip fits; it knows no absolute rate and carries over to sources and chips it never saw. The
-*weighing* one sees only how well the best chip of each class fits and learns which classes are taken for one another. Their
+*weighing* one sees only how well the chips of each class fit and learns which classes are taken for one another. Their
 scores are added with weights fitted on sources that none had seen.
 """
 
@@ -203,7 +203,9 @@ _FITS = ("likelihood", "total")
 
 
 def class_fits(found: npt.NDArray[np.floating[Any]], figures: Floats) -> Floats:
-    """Return how well the best candidate of each class explains each profile, shape (n, len(weigh_names())).
+    """Return how well the candidates of each class explain each profile on the whole, shape (n, len(weigh_names())).
+
+    The logarithm of their mean likelihood: a class of many different boards shall not win because one of them always fits.
 
     Parameters
     ----------
@@ -218,8 +220,13 @@ def class_fits(found: npt.NDArray[np.floating[Any]], figures: Floats) -> Floats:
         each = found[:, :, match_names().index(f"all.{figure}")]
         for k in range(len(CLASSES)):
             mine = architecture == k
-            columns.append(each[:, mine].max(axis=1) if mine.any() else np.full(len(found), np.nan))
+            columns.append(_mean_likelihood(each[:, mine]) if mine.any() else np.full(len(found), np.nan))
     return np.where((figures > 0)[:, None], np.stack(columns, axis=1), np.nan).astype(np.float64)
+
+
+def _mean_likelihood(log: npt.NDArray[np.floating[Any]]) -> Floats:
+    best = log.max(axis=1, keepdims=True).astype(np.float64)
+    return np.asarray(best[:, 0] + np.log(np.exp(log - best).mean(axis=1)))
 
 
 def entries(x: Floats) -> tuple[Floats, Floats]:

@@ -113,6 +113,13 @@ def test_every_bus_factor_is_at_most_two_and_none_for_one_rank():
         assert (factor(counts) <= 2.0).all()
 
 
+@pytest.mark.parametrize(("scope", "rate"), [("", 40e9), ("accelerator", 40e9), ("system", 40e9 / 16)])
+def test_what_a_link_carries_is_told_a_rank(scope, rate):
+    """DeepEP's bandwidth of a dispatch over 16 ranks is one rank's; only a sum over the system is shared out."""
+    row = {"tool": "collective", "workload": "dispatch", "quantity": "bandwidth", "unit": "B/s", "accelerators": 16, "value": 40e9}
+    assert implied(**row, scope=scope).link_rate == near(rate)
+
+
 def test_a_memory_test_is_a_byte_rate_and_a_host_copy_is_not():
     assert implied(tool="stream", workload="stream-triad", quantity="bandwidth", unit="GB/s", value=3000).byte_rate == near(3e12)
     for workload in ("host-copy", "cache-read", "peer-copy"):

@@ -10,10 +10,11 @@ import pytest
 
 from fingerprint import audit, load_dataset
 from fingerprint.candidates import candidates, numbers, pairs
-from fingerprint.lab import baselines, calibrating, experts, holdout, metrics, study
+from fingerprint.forward import match_names
+from fingerprint.lab import baselines, calibrating, experts, holdout, metrics, protocols, study
 from fingerprint.lab.profiles import Corpus, Profiles, balanced_weights, natural, training
 from fingerprint.lab.training import MOST_ASKED, _few
-from fingerprint.scorer import CLASSES, Scores, class_scores
+from fingerprint.scorer import CLASSES, Scores, class_fits, class_scores
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +46,29 @@ def test_natural_profiles_are_of_four_richnesses_and_keep_to_their_profile(corpu
             assert part["tool"].nunique() == 1
         if kind == "run":
             assert part[["tool", "workload", "phase"]].drop_duplicates().shape[0] == 1
+
+
+def test_a_profile_is_cut_by_tool_and_by_run_without_loss(corpus: Corpus) -> None:
+    """Every row of a profile is in one part, and a part is what pandas groups together, in the order of its name."""
+    for columns, parts in ((["tool"], corpus.tools), (["tool", "workload", "phase"], corpus.runs)):
+        assert set(parts) == set(corpus.profile_rows)
+        for name, rows in corpus.profile_rows.items():
+            groups = corpus.frame.loc[rows].groupby(columns).indices
+            wanted = [rows[groups[key]].tolist() for key in sorted(groups, key=str)]
+            assert [p.tolist() for p in parts[name]] == wanted
+
+
+def test_a_large_origin_is_held_out_alone() -> None:
+    """By source, an origin of more than its share has a fold to itself; the others share theirs."""
+    frame = load_dataset()
+    corpus = Corpus.of(frame[frame["source"].isin(["facts-gemm", "torch-matmul-crowd"])])
+    test = natural(corpus)
+    share = pd.Series(test.origin).value_counts(normalize=True)
+    fold = protocols._source_folds(corpus, test, replace(protocols.FULL, sources=3, alone=0.3))
+    assert share.iloc[0] > 0.3 > share.iloc[1]
+    mine = corpus.frame["origin"].to_numpy() == share.index[0]
+    assert set(fold[mine]) == {3}
+    assert set(fold[~mine]) == {0, 1, 2}
 
 
 def test_estimates_and_quarantined_rows_are_never_learned_from() -> None:
@@ -108,6 +132,21 @@ def test_prompts_and_tokens_take_turns_at_the_ceiling() -> None:
     peak, bandwidth = np.array([148e12, 989.4e12]), np.array([4.0e12, 3.35e12])
     np.testing.assert_allclose(10.0**near, told.prompt_rate / peak + told.byte_rate / bandwidth, rtol=1e-3)
     assert near[0] > near[1]
+
+
+@pytest.mark.parametrize(("one", "other"), [("RTXA6000", "RTX3090"), ("RTX5090", "RTXPRO6000-WS"), ("RTX4090", "RTX6000Ada"),
+                                            ("RTX2080Ti", "QuadroRTX6000")])  # fmt: skip
+def test_cards_that_add_up_in_32_bits_at_half_rate_are_no_stand_in_for_those_that_do_not(one: str, other: str) -> None:
+    """Their data sheets' plain 16-bit rates are alike; what a program gets from them is not."""
+    assert numbers(one) != numbers(other)
+
+
+def test_a_class_of_many_boards_does_not_fit_better_for_their_number() -> None:
+    """The mean likelihood of a class's candidates counts, whether there are two or twenty."""
+    n = len(candidates().ids)
+    fits = class_fits(np.zeros((1, n, len(match_names())), dtype=np.float32), np.ones(1))
+    known = [CLASSES.index(a) for a in set(candidates().architecture) & set(CLASSES)]
+    np.testing.assert_allclose(fits[0, known], 0.0, atol=1e-12)
 
 
 def test_class_scores_add_up_the_candidates_of_a_class() -> None:

@@ -28,7 +28,7 @@ MOST_ROWS = 3000
 FARTHEST = -4.0
 
 #: Wrong candidates that each profile is shown beside the right one.
-WRONG = 8
+WRONG = 6
 
 #: The fold of rows that nobody may learn from, not even a model that leaves out another fold.
 HIDDEN = -1
@@ -199,7 +199,7 @@ def fit_direct(lessons: Lessons, learn: Mask, seed: int = 0) -> Forest:
 
 
 def fit_weighing(lessons: Lessons, learn: Mask, seed: int = 0) -> Forest:
-    """Return the classifier on the fit of each class's best chip (:func:`fingerprint.scorer.class_fits`)."""
+    """Return the classifier on the fit of each class's chips (:func:`fingerprint.scorer.class_fits`)."""
     use = learn & (lessons.figures > 0)
     model = ArchitectureClassifier(max_features=1.0, min_samples_leaf=30, random_state=seed)
     return _every_class(model.fit(lessons.fits[use], lessons.classes[use], sample_weight=lessons.weights(learn)[use[learn]]))

@@ -93,7 +93,7 @@ class Lessons:
 
     @cached_property
     def fits(self) -> Floats:
-        """How well each class's best candidate explains each profile, see :func:`fingerprint.scorer.class_fits`."""
+        """How well each class's candidates explain each profile, see :func:`fingerprint.scorer.class_fits`."""
         return class_fits(self.found, self.figures)
 
     @property

@@ -15,7 +15,7 @@ Figure = dict[str, Any]
 MAIN = SLICES["tool"]
 
 PROTOCOLS: dict[str, str] = {
-    "by-source": "Every origin in turn, in folds of whole origins. The headline, and the strictest: a benchmark that is one origin is new as a whole.",
+    "by-source": "Every origin in turn, large ones alone, the others in folds of whole origins. The headline, and the strictest: a benchmark that is one origin is new as a whole.",
     "by-submitter": "MLPerf Inference, every submitter in turn; the benchmark is known, the submitter is not.",
     "by-time": f"Profiles of {CUT} and later, by what was published before; profiles without a date left out.",
     "by-workload": "Every model or kernel in turn: the source and the chip may be known, the work is not.",

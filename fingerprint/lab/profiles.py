@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -42,6 +41,27 @@ class Corpus:
         """Who ran the test, a row: the submitter where a source has submitters, else the origin."""
         origin, submitter = (self.frame[c].to_numpy(dtype=object) for c in ("origin", "submitter"))
         return np.asarray(np.where(submitter == "", origin, origin + "/" + submitter), dtype=object)
+
+    @cached_property
+    def tools(self) -> dict[str, list[Rows]]:
+        """Row numbers of each profile, a tool at a time."""
+        return self._cut(["tool"])
+
+    @cached_property
+    def runs(self) -> dict[str, list[Rows]]:
+        """Row numbers of each profile, a run (tool, workload and phase) at a time."""
+        return self._cut(["tool", "workload", "phase"])
+
+    def _cut(self, columns: list[str]) -> dict[str, list[Rows]]:
+        kind, kinds = pd.factorize(pd.MultiIndex.from_frame(self.frame[columns]))
+        place = np.argsort(np.argsort([str(k) for k in kinds], kind="stable"), kind="stable")
+        profile, profiles = pd.factorize(self.frame["profile"], sort=True)
+        order = np.lexsort((place[kind], profile))
+        ends = np.flatnonzero(np.diff(profile[order]) | np.diff(kind[order])) + 1
+        out: dict[str, list[Rows]] = {str(p): [] for p in profiles}
+        for part in np.split(order, ends):
+            out[str(profiles[profile[part[0]]])].append(part)
+        return out
 
     @cached_property
     def profile_rows(self) -> dict[str, Rows]:
@@ -128,13 +148,6 @@ def _random(seed: int, name: str) -> np.random.Generator:
     return np.random.default_rng([seed, zlib.crc32(name.encode())])
 
 
-def _cut(corpus: Corpus, name: str, columns: Sequence[str]) -> list[Rows]:
-    """Return a profile's rows, split by the given columns."""
-    rows = corpus.profile_rows[name]
-    part = corpus.frame.loc[rows, list(columns)]
-    return [rows[v] for _, v in sorted(part.groupby(list(columns), sort=True).indices.items(), key=lambda kv: str(kv[0]))]
-
-
 def natural(corpus: Corpus, seed: int = 0) -> Profiles:
     """Return the profiles to test on, at four richnesses.
 
@@ -148,7 +161,7 @@ def natural(corpus: Corpus, seed: int = 0) -> Profiles:
     for name, everything in corpus.profile_rows.items():
         first = len(rows)
         rng = _random(seed, name)
-        tools = _cut(corpus, name, ["tool"])
+        tools = corpus.tools[name]
         if len(tools) > 1:
             rows.append(_sample(everything, MOST_ROWS, rng))
             kind.append("tools")
@@ -156,7 +169,7 @@ def natural(corpus: Corpus, seed: int = 0) -> Profiles:
             if len(part) >= 4:
                 rows.append(_sample(part, MOST_ROWS, rng))
                 kind.append("tool")
-        runs = _cut(corpus, name, ["tool", "workload", "phase"])
+        runs = corpus.runs[name]
         rows.append(_sample(runs[rng.integers(len(runs))], MOST_ROWS, rng))
         kind.append("run")
         for row in _sample(everything, 2, rng):
@@ -184,8 +197,8 @@ def training(corpus: Corpus, seed: int = 0, most_per_group: int = 4) -> Profiles
     rows: list[Rows] = []
     for (who, what), names in sorted(groups.items()):
         rng = _random(seed, f"{who}|{what}")
-        parts = [p for n in names for p in _cut(corpus, n, ["tool"])]
-        runs = [p for n in names for p in _cut(corpus, n, ["tool", "workload", "phase"])]
+        parts = [p for n in names for p in corpus.tools[n]]
+        runs = [p for n in names for p in corpus.runs[n]]
         for size in SIZES:
             for pool in (parts, runs):
                 # Enough draws to see most rows once, no more than the group's share.

@@ -43,7 +43,10 @@ class Effort:
     Attributes
     ----------
     sources : int
-        By source, and so how much of the known is asked about beside an unknown family.
+        By source, beside the folds of :attr:`alone`; and so how much of the known is asked about beside an unknown family.
+    alone : float
+        By source, an origin that gives more than this share of the profiles is a fold of its own: the figures are mostly about these, and
+        a fold of several would hide from each what the others know.
     parts : int
         By submitter and by workload.
     inner : int
@@ -53,17 +56,18 @@ class Effort:
     """
 
     sources: int
+    alone: float
     parts: int
     inner: int
     masked: int
 
 
-FULL = Effort(sources=6, parts=4, inner=2, masked=1)
-QUICK = Effort(sources=2, parts=2, inner=2, masked=1)
+FULL = Effort(sources=6, alone=0.1, parts=4, inner=2, masked=1)
+QUICK = Effort(sources=2, alone=1.0, parts=2, inner=2, masked=1)
 
 
 def by_source(corpus: Corpus, say: Say, effort: Effort = FULL, seed: int = 0, masked: Sequence[str] = tuple(MASKINGS)) -> Heldout:
-    """Return answers with every origin held out in turn (in folds of whole origins), some profiles masked as well."""
+    """Return answers with every origin held out in turn (large ones alone, others in folds of whole origins), some profiles masked as well."""
     train, test = training(corpus, seed), natural(corpus, seed)
     row_fold = _source_folds(corpus, test, effort)
     return holdout.run(corpus, train, test, row_fold, say, masked=masked, shown=_varied(test, effort))
@@ -136,8 +140,11 @@ def open_truth(held: Heldout, family: str) -> Labels:
 
 
 def _source_folds(corpus: Corpus, test: Profiles, effort: Effort) -> Ints:
-    place = holdout.balanced_folds(test.origin, classes_of(test.architecture), effort.sources)
-    return holdout.fold_numbers(corpus.frame["origin"], place)
+    share = pd.Series(test.origin).value_counts(normalize=True)
+    large = sorted(share.index[share > effort.alone])
+    small = ~np.isin(test.origin.astype(str), large)
+    place = holdout.balanced_folds(test.origin[small], classes_of(test.architecture[small]), effort.sources)
+    return holdout.fold_numbers(corpus.frame["origin"], place | {origin: effort.sources + i for i, origin in enumerate(large)})
 
 
 def _hidden(corpus: Corpus, out: Mask, effort: Effort) -> Ints:
