@@ -53,10 +53,11 @@ class Corpus:
         return self._cut(["tool", "workload", "phase"])
 
     def _cut(self, columns: list[str]) -> dict[str, list[Rows]]:
-        kind, kinds = pd.factorize(pd.MultiIndex.from_frame(self.frame[columns]))
-        place = np.argsort(np.argsort([str(k) for k in kinds], kind="stable"), kind="stable")
+        """Return each profile's rows, split by the given columns, the parts in the order of their names."""
+        number, kinds = pd.factorize(pd.MultiIndex.from_frame(self.frame[columns]))
+        kind = pd.factorize(np.array([str(k) for k in kinds], dtype=object), sort=True)[0][number]
         profile, profiles = pd.factorize(self.frame["profile"], sort=True)
-        order = np.lexsort((place[kind], profile))
+        order = np.lexsort((kind, profile))
         ends = np.flatnonzero(np.diff(profile[order]) | np.diff(kind[order])) + 1
         out: dict[str, list[Rows]] = {str(p): [] for p in profiles}
         for part in np.split(order, ends):

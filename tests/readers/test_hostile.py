@@ -29,7 +29,7 @@ SEEDS = Path(__file__).parent / "seeds"
 EXAMPLES = int(os.environ.get("FINGERPRINT_FUZZ", "60"))
 
 #: What a file may cost: seconds of processor time, bytes beyond what is held already.
-SECONDS, MEMORY = 20, 1 << 30
+SECONDS, MEMORY = 10, 1 << 30
 
 #: From here on a reader is sure. The reader of any plain table takes what nobody else wants with less.
 SURE = 0.5
