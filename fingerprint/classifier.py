@@ -15,12 +15,43 @@ from fingerprint.measurements import Floats
 from fingerprint.trees import Forest, from_histogram_boosting
 
 
-def telling_columns(x: Floats) -> npt.NDArray[np.intp]:
-    """Return the columns with at least two values.
+#: Share of the rows that must know a column for it to be looked at; what fewer know is learned by heart at best.
+LEAST_KNOWN = 1 / 300
+
+
+def telling_columns(x: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
+    """Return the columns that :data:`LEAST_KNOWN` of the rows know, with at least two values.
 
     A column that no profile knows, or all know alike, can't be split on, and some releases of scikit-learn fail to bin it.
     """
-    return np.flatnonzero(np.fmax.reduce(x, axis=0) > np.fmin.reduce(x, axis=0))
+    enough = np.count_nonzero(~np.isnan(x), axis=0) >= LEAST_KNOWN * len(x)
+    return np.flatnonzero(enough & (np.fmax.reduce(x, axis=0) > np.fmin.reduce(x, axis=0)))
+
+
+def to_quantiles(x: npt.NDArray[Any], bins: int) -> npt.NDArray[Any]:
+    """Return columns with each value moved to the nearest of at most ``bins`` evenly spaced quantiles of its own column.
+
+    Trees that split each column into so many bins put a threshold half-way between two of these, so they answer alike for
+    the values as they were. Binned by scikit-learn itself, weighted quantiles are sorted for one by one by its newest
+    releases, which takes longer than some of our fits, and are plain quantiles in older ones.
+
+    Parameters
+    ----------
+    x : ndarray of shape (n_rows, n_columns)
+        NaN where missing; stays so.
+    bins : int
+        As the estimator's ``max_bins``.
+    """
+    out = x.copy()
+    for column in out.T:
+        told = ~np.isnan(column)
+        known = column[told]
+        values = np.unique(known)
+        if len(values) > bins:
+            values = np.unique(np.quantile(known, np.linspace(0.0, 1.0, bins), method="inverted_cdf"))
+            between = (values[1:] + values[:-1]) / 2.0
+            column[told] = values[np.searchsorted(between, known)]
+    return out
 
 
 class ArchitectureClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -42,9 +73,9 @@ class ArchitectureClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
 
     def __init__(
         self,
-        max_iter: int = 50,
-        learning_rate: float = 0.17,
-        max_leaf_nodes: int = 14,
+        max_iter: int = 80,
+        learning_rate: float = 0.12,
+        max_leaf_nodes: int = 8,
         min_samples_leaf: int = 12,
         l2_regularization: float = 5.0,
         max_features: float = 0.25,
@@ -71,7 +102,7 @@ class ArchitectureClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         check_classification_targets(y)
         self.columns_ = telling_columns(X)
         self.boosting_ = HistGradientBoostingClassifier(**self.get_params(), early_stopping=False)
-        self.boosting_.fit(X[:, self.columns_], y, sample_weight=sample_weight)
+        self.boosting_.fit(to_quantiles(X[:, self.columns_], self.max_bins), y, sample_weight=sample_weight)
         self.classes_ = self.boosting_.classes_
         return self
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 from fingerprint.candidates import Rows, candidates, pairs
-from fingerprint.classifier import ArchitectureClassifier, telling_columns
+from fingerprint.classifier import ArchitectureClassifier, telling_columns, to_quantiles
 from fingerprint.forward import LEAST_ERROR, Residuals, nearness, scales
 from fingerprint.lab.lessons import Lessons, right_candidates
 from fingerprint.lab.profiles import Corpus, Profiles
@@ -28,12 +28,13 @@ MOST_ROWS = 3000
 FARTHEST = -4.0
 
 #: Wrong candidates that each profile is shown beside the right one.
-WRONG = 6
+WRONG = 8
 
 #: The fold of rows that nobody may learn from, not even a model that leaves out another fold.
 HIDDEN = -1
 
 Ints = npt.NDArray[np.int64]
+
 
 @dataclass(frozen=True)
 class Material:
@@ -84,7 +85,7 @@ class Boosted:
             weight: Floats) -> Boosted:  # fmt: skip
         """Return the estimator fitted."""
         columns = telling_columns(x)
-        return cls(estimator.fit(x[:, columns], y, sample_weight=weight), columns)
+        return cls(estimator.fit(to_quantiles(x[:, columns], estimator.max_bins), y, sample_weight=weight), columns)
 
     def score(self, x: npt.NDArray[Any]) -> Floats:
         """Return the regression's value or the classifier's log odds, by the trees as they ship: some three times faster."""
