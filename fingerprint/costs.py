@@ -1,7 +1,7 @@
 """What a figure says about the hardware: arithmetic, memory traffic and link traffic a second, per accelerator.
 
 Each row of a measurement table becomes at most one :class:`Points` entry: the rates that the figure implies once the work
-behind it (a GEMM's ``2 m n k``, a token's ``2 x active parameters``, a step's ``6 x parameters x tokens``) is known. The
+behind it (a GEMM's ``2 m n k``, a token's ``2 x`` the parameters it passes through, a step's ``6 x parameters x tokens``) is known. The
 rates are *usual* ones: what the work commonly costs, the ground for likelihood. A row whose cost is not known has NaN.
 
 Sources of the formulas: GEMM and attention counts as in Kaplan et al. 2020 (arXiv:2001.08361, section 2.1) and Dao 2023
@@ -88,7 +88,10 @@ def _facts() -> dict[str, dict[str, float]]:
     names = ("active_parameters", "total_parameters", "kv_elements_per_token", "windowed_kv_elements_per_token",
              "attention_window", "attention_top_k", "attention_layers", "heads", "head_dim", "flops_per_sample",
              "training_flops_per_sample", "mlperf_input_tokens", "mlperf_output_tokens")  # fmt: skip
-    return {name: {w: float(getattr(model, name)) for w, model in workloads.table().items()} for name in names}
+    facts = {name: {w: float(getattr(model, name)) for w, model in workloads.table().items()} for name in names}
+    for name in ("looked_up", "output_matrix"):
+        facts[name] = {w: getattr(model, name) for w, model in workloads.table().items()}
+    return facts
 
 
 def element_bytes(precision: Words, fallback: Floats | float = DEFAULT_BYTES) -> Floats:
@@ -124,6 +127,11 @@ class _Rows:
         self.total = _first(
             table.number("total_parameters"), self.workload.map(facts["total_parameters"]), self.active
         )
+        looked_up, output_matrix = (np.nan_to_num(self.workload.map(facts[f])) for f in ("looked_up", "output_matrix"))
+        # What a token passes through, what one of the prompt does whose successor nobody asks for, and what a step may read.
+        self.passed = np.maximum(self.active - looked_up, 0.0)
+        self.prompt_passed = np.maximum(self.passed - output_matrix, 0.0)
+        self.readable = np.maximum(self.total - looked_up, 0.0)
         self.kv_elements = self.workload.map(facts["kv_elements_per_token"])
         # A model without windowed layers leaves the cell empty: they add nothing.
         self.windowed_elements = np.nan_to_num(self.workload.map(facts["windowed_kv_elements_per_token"]))
@@ -245,16 +253,16 @@ def _collectives(rows: _Rows, out: Points) -> None:
 
 def _language_models(rows: _Rows, out: Points) -> None:
     """Serving and engine benchmarks: prompt tokens cost arithmetic, each decode step reads the weights and the cache."""
-    per_token, attended = 2.0 * rows.active, rows.attended(rows.input)
+    per_token, attended = 2.0 * rows.passed, rows.attended(rows.input)
     # A token of the prompt, its attention to those before it included.
-    per_prompt_token = per_token + attended
+    per_prompt_token = 2.0 * rows.prompt_passed + attended
     weights = rows.total * rows.weight_element_bytes
     model = ~np.isnan(rows.active) & ~rows.phase.equals("train") & ~rows.tool.equals("training", "training-run")
     _put(out.weight_bytes, model, weights / rows.count)
     # Tokens that choose experts at random leave a weight untouched with the chance (1 - active/total)^tokens.
     flight = np.where(np.isnan(rows.flight), 1.0, np.maximum(rows.flight, 1.0))
     sparse = np.minimum(rows.active / rows.total, 1.0)
-    touched = rows.total * (1.0 - (1.0 - sparse) ** flight) * rows.weight_element_bytes
+    touched = rows.readable * (1.0 - (1.0 - sparse) ** flight) * rows.weight_element_bytes
     cached = np.where(np.isnan(rows.input), 0.0, rows.input) + np.where(np.isnan(rows.output), 0.0, rows.output) / 2.0
     cache = rows.kv_elements * np.fmin(cached, rows.top_k) + rows.windowed_elements * np.fmin(cached, rows.window)
     cache = np.where(np.isnan(cache), 0.0, cache) * rows.kv_element_bytes
@@ -286,13 +294,13 @@ def _language_models(rows: _Rows, out: Points) -> None:
         1.0,
         1.0 + rows.output / np.maximum(rows.input, 1.0),
     )
-    _put(out.flop_rate, prompt, rows.rate * (per_token * with_answer + attended))
+    _put(out.flop_rate, prompt, rows.rate * (per_prompt_token + per_token * (with_answer - 1.0)))
     answered = prompt & stated & (with_answer > 1.0)
     _put(out.prompt_rate, answered, rows.rate * per_prompt_token)
     _put(out.byte_rate, answered, rows.rate * (with_answer - 1.0) * (touched / flight + cache))
     both = model & rows.measures("total_throughput")
     share = rows.output / (rows.input + rows.output)
-    _put(out.flop_rate, both, rows.rate * (per_token + np.nan_to_num(1.0 - share) * attended))
+    _put(out.flop_rate, both, rows.rate * np.where(np.isnan(share), per_token, share * per_token + (1.0 - share) * per_prompt_token))
     _put(out.prompt_rate, both, rows.rate * (1.0 - share) * per_prompt_token)
     _put(out.byte_rate, both & stated, rows.rate * share * (touched / flight + cache))
 
@@ -303,13 +311,13 @@ def _language_models(rows: _Rows, out: Points) -> None:
     request = model & rows.unit.equals("request/s", "sample/s") & rows.measures("throughput")
     # A prompt of unknown length counts as none.
     prompted = np.nan_to_num(rows.input)
-    _put(out.flop_rate, request, rows.rate * (per_token * (prompted + rows.output) + prompted * attended))
+    _put(out.flop_rate, request, rows.rate * (per_token * rows.output + per_prompt_token * prompted))
     _put(out.prompt_rate, request, rows.rate * prompted * per_prompt_token)
     _put(out.byte_rate, request & stated, rows.rate * rows.output * (touched / flight + cache))
     whole = model & rows.measures("e2e_latency", "latency") & rows.phase.equals("serve", "offline", "latency", "interactive", "")
-    work = per_token * (rows.input + rows.output) + rows.input * attended
-    _put(out.flop_rate, whole, work * flight / rows.value / rows.count)
-    _put(out.prompt_rate, whole, (work - per_token * rows.output) * flight / rows.value / rows.count)
+    prompts, answers = per_prompt_token * rows.input, per_token * rows.output
+    _put(out.flop_rate, whole, (prompts + answers) * flight / rows.value / rows.count)
+    _put(out.prompt_rate, whole, prompts * flight / rows.value / rows.count)
     _put(out.byte_rate, whole, rows.output * (touched + flight * cache) / rows.value / rows.count)
     _put(out.flight, model, rows.flight)
     _put(out.size, model, rows.flight / rows.count)

@@ -179,8 +179,14 @@ class Workload:
         The same over the layers with a window; they hold at most ``attention_window`` tokens.
     experts, experts_per_token : float
         Routed experts in a layer and how many a token visits; shared experts not counted.
-    vocabulary, context : float
-        Rows of the embedding, and the longest declared context in tokens.
+    vocabulary : float
+        Rows of the embedding.
+    embeddings : float
+        How many matrices of ``vocabulary x hidden`` are among ``active_parameters``: 2 where the one that is looked up and the
+        one that makes the output both are, 1 where they are one and the same or the look-up is not counted, 0 where the
+        stated count is that of the layers.
+    context : float
+        The longest declared context in tokens.
     flops_per_sample : float
         FLOP (two a multiply-add) of one forward pass of one sample, for models that don't count tokens.
     flops_per_step : float
@@ -214,6 +220,7 @@ class Workload:
     experts: float
     experts_per_token: float
     vocabulary: float
+    embeddings: float
     context: float
     flops_per_sample: float
     flops_per_step: float
@@ -223,6 +230,16 @@ class Workload:
     aliases: tuple[str, ...]
     source: str
     note: str
+
+    @property
+    def looked_up(self) -> float:
+        """Active parameters that a token looks up: no arithmetic, and no reading of the whole."""
+        return self.vocabulary * self.hidden if self.embeddings == 2 else 0.0
+
+    @property
+    def output_matrix(self) -> float:
+        """Active parameters that only a token whose successor is asked for passes through."""
+        return self.vocabulary * self.hidden if self.embeddings >= 1 else 0.0
 
 
 _TEXT_FIELDS = ("id", "kind", "same_as", "attention", "source", "note")

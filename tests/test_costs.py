@@ -147,7 +147,8 @@ def test_a_decode_step_also_reads_the_cache_of_a_known_model():
     found = implied(tool="engine", workload=model.id, phase="decode", precision="bf16", accelerators=1, batch=16,
                     input_tokens=1000, output_tokens=200, quantity="tpot", unit="ms", value=20)  # fmt: skip
     # Weights once, and for each sequence the prompt and on average half of the answer, two bytes an element.
-    moved = 2 * model.total_parameters + 16 * 2 * model.kv_elements_per_token * (1000 + 100)
+    read = model.total_parameters - model.vocabulary * model.hidden  # the embedding is looked up
+    moved = 2 * read + 16 * 2 * model.kv_elements_per_token * (1000 + 100)
     assert found.byte_rate == near(moved / 20e-3)
 
 
@@ -208,7 +209,9 @@ def test_an_mlperf_sample_of_a_language_model_is_as_long_as_its_data_set_says():
     found = implied(tool="mlperf-inference", phase="offline", workload=model.id, precision="fp8", accelerators=8,
                     input_tokens=100, quantity="throughput", unit="samples/s", value=80)  # fmt: skip
     attention = 100 * 4 * model.layers * model.heads * model.head_dim * 100 / 2
-    assert found.flop_rate == near(10 * (2 * model.active_parameters * (100 + model.mlperf_output_tokens) + attention))
+    embedding = model.vocabulary * model.hidden
+    prompt, answer = model.active_parameters - 2 * embedding, model.active_parameters - embedding
+    assert found.flop_rate == near(10 * (2 * prompt * 100 + 2 * answer * model.mlperf_output_tokens + attention))
 
 
 @pytest.mark.parametrize(("phase", "quantity", "unit", "tokens"), [
@@ -218,7 +221,7 @@ def test_a_long_prompt_pays_for_the_attention_of_its_tokens_to_each_other(phase,
     model = workloads.table()["llama-3.1-70b"]
     found = implied(tool="serving", workload=model.id, phase=phase, precision="bf16", accelerators=1, batch=1, input_tokens=32768,
                     output_tokens=1, quantity=quantity, unit=unit, value=tokens)  # fmt: skip
-    each = 2 * model.active_parameters + 4 * model.layers * model.heads * model.head_dim * 32768 / 2
+    each = 2 * (model.active_parameters - 2 * model.vocabulary * model.hidden) + 4 * model.layers * model.heads * model.head_dim * 32768 / 2
     assert found.flop_rate == pytest.approx(each * 32768, rel=1e-3)
 
 
@@ -228,8 +231,10 @@ def test_an_output_rate_pays_for_its_prompts_attention_and_a_pure_decode_rate_fo
     row = {"tool": "serving", "workload": model.id, "precision": "bf16", "accelerators": 1, "input_tokens": 8192, "output_tokens": 1024,
            "quantity": "output_throughput", "unit": "tok/s", "value": 100}  # fmt: skip
     attention = 4 * model.layers * model.heads * model.head_dim * 8192 / 2
-    assert implied(**row, phase="serve").flop_rate == near(100 * (2 * model.active_parameters * 9 + 8 * attention))
-    assert implied(**row, phase="decode").flop_rate == near(100 * 2 * model.active_parameters)
+    embedding = model.vocabulary * model.hidden
+    answer, prompt = 2 * (model.active_parameters - embedding), 2 * (model.active_parameters - 2 * embedding) + attention
+    assert implied(**row, phase="serve").flop_rate == near(100 * (answer + 8 * prompt))
+    assert implied(**row, phase="decode").flop_rate == near(100 * answer)
 
 
 def test_sparse_attention_is_no_wider_than_what_it_picks_and_an_unknown_shape_adds_nothing():
@@ -237,9 +242,36 @@ def test_sparse_attention_is_no_wider_than_what_it_picks_and_an_unknown_shape_ad
     model = workloads.table()["deepseek-v3.2"]
     row = {"tool": "serving", "phase": "latency", "precision": "fp8", "accelerators": 1, "batch": 1, "input_tokens": 100_000,
            "quantity": "ttft", "unit": "s", "value": 1}  # fmt: skip
-    each = 2 * model.active_parameters + 4 * model.attention_layers * model.heads * model.head_dim * model.attention_top_k
+    each = 2 * (model.active_parameters - 2 * model.vocabulary * model.hidden) + 4 * model.attention_layers * model.heads * model.head_dim * model.attention_top_k
     assert implied(**row, workload=model.id).flop_rate == near(each * 100_000)
     assert implied(**row, workload="no-such-model", active_parameters=7e9).flop_rate == near(2 * 7e9 * 100_000)
+
+
+@pytest.mark.parametrize(("model", "skipped", "looked_up"), [
+    ("qwen2.5-14b", 2, 1), ("qwen3-4b", 1, 0), ("gpt-oss-120b", 1, 0), ("glm-4.5-air", 0, 0)])  # fmt: skip
+def test_a_prompt_does_not_pay_for_the_embedding_and_the_output_matrix(model, skipped, looked_up):
+    """Two matrices in Qwen2.5 14B, one and the same in Qwen3 4B; gpt-oss counts the output's only, GLM-4.5-Air's twelve billion neither."""
+    facts = workloads.table()[model]
+    embedding = facts.vocabulary * facts.hidden
+    row = {"tool": "engine", "workload": model, "precision": "bf16", "accelerators": 1, "batch": 4, "input_tokens": 1, "quantity": "latency",
+           "unit": "s", "value": 1}  # fmt: skip
+    attention = np.nan_to_num(4 * facts.attention_layers * facts.heads * facts.head_dim / 2)
+    assert implied(**row, phase="prefill").flop_rate == near(4 * (2 * (facts.active_parameters - skipped * embedding) + attention))
+    assert implied(**row, phase="decode").flop_rate == near(4 * 2 * (facts.active_parameters - looked_up * embedding))
+
+
+@pytest.mark.parametrize(("quantity", "unit", "value"), [
+    ("output_throughput", "tok/s", 4000), ("input_throughput", "tok/s", 12000), ("total_throughput", "tok/s", 16000), ("throughput", "req/s", 40),
+    ("e2e_latency", "s", 0.2)])  # fmt: skip
+def test_however_a_known_models_load_is_told_its_embedding_is_left_out_alike(quantity, unit, value):
+    """As :func:`test_however_a_served_load_is_told_its_prompts_and_tokens_cost_the_same`, of a model whose embedding is known."""
+    model = workloads.table()["llama-3.1-8b"]
+    found = implied(tool="serving", workload=model.id, phase="serve", precision="fp8", accelerators=4, input_tokens=300, output_tokens=100,
+                    concurrency=8, quantity=quantity, unit=unit, value=value)  # fmt: skip
+    embedding = model.vocabulary * model.hidden
+    prompts = 40 * 300 * (2 * (model.active_parameters - 2 * embedding) + 2 * model.layers * model.heads * model.head_dim * 300)
+    assert found.prompt_rate == near(prompts / 4)
+    assert found.flop_rate == near((prompts + 40 * 100 * 2 * (model.active_parameters - embedding)) / 4)
 
 
 def test_training_on_long_sequences_pays_for_attention_three_times():
