@@ -62,7 +62,7 @@ class Effort:
     masked: int
 
 
-FULL = Effort(sources=6, alone=0.1, parts=4, inner=2, masked=1)
+FULL = Effort(sources=5, alone=0.025, parts=4, inner=2, masked=1)
 QUICK = Effort(sources=2, alone=1.0, parts=2, inner=2, masked=1)
 
 
