@@ -14,7 +14,6 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from fingerprint.measurements import Floats
 from fingerprint.trees import Forest, from_histogram_boosting
 
-
 #: Share of the rows that must know a column for it to be looked at; what fewer know is learned by heart at best.
 LEAST_KNOWN = 1 / 300
 
