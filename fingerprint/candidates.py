@@ -26,7 +26,7 @@ _WIDER = {"unstated-8": "int8", "fp4": "fp8", "fp8": "fp16", "int8": "fp16", "tf
 
 #: What a row descriptor holds, in order.
 ROW_NAMES: tuple[str, ...] = ("regime", "bits", "size", "weights", "input", "output", "intensity", "accelerators",
-                              "work", "statistic", "flight", "launch")  # fmt: skip
+                              "work", "statistic", "flight", "launch", "weight_bits", "alone", "sparsity")  # fmt: skip
 
 #: What a chip adds to it, in order.
 CHIP_NAMES: tuple[str, ...] = ("peak", "bandwidth", "over_ridge", "ideal_time", "eight_bit", "four_bit", "vector", "vendor", "native")
@@ -175,8 +175,13 @@ def rows_of(table: Measurements, implied: Points, regime: npt.NDArray[np.int16])
     trained = regime == NUMBER["train-llm"]
     launch = np.where(kernel, size, size + work + np.where(trained, lengths[0], 0.0))
     size = np.where(kernel & ~np.isnan(tokens), tokens, size)
+    weight_bits = 8.0 * element_bytes(table.word("weight_precision"), bits / 8.0)
+    # An engine by itself, as MLPerf's harnesses run it too, or behind a server.
+    alone = table.word("tool").map({"engine": 1.0, "mlperf-inference": 1.0, "serving": 0.0})
+    with np.errstate(all="ignore"):
+        sparsity = np.log10(table.word("workload").map(_sparsity()))
     describe = np.stack([regime.astype(float), bits, size, weights, *lengths, flops - moved, count, work, statistic, in_flight,
-                         launch], axis=1)  # fmt: skip
+                         launch, weight_bits, alone, sparsity], axis=1)  # fmt: skip
     describe[~np.isfinite(describe)] = np.nan
     told = ~np.isnan(flops) | ~np.isnan(moved) | ~np.isnan(link) | ~np.isnan(power)
     index = np.flatnonzero(told & (regime >= 0) & ~cached)
@@ -196,6 +201,12 @@ def _work() -> dict[str, float]:
         cost = model.flops_per_sample if model.flops_per_sample > 0 else 2.0 * model.active_parameters
         out[name] = cost
     return out
+
+
+@lru_cache(maxsize=1)
+def _sparsity() -> dict[str, float]:
+    """Weights held for each that a token passes through: a mixture of experts keeps fewer rows of a batch together."""
+    return {name: model.total_parameters / model.active_parameters for name, model in workloads.table().items()}
 
 
 def _units() -> Floats:
