@@ -49,11 +49,10 @@ Rows = npt.NDArray[np.int64]
 def _facts() -> dict[str, dict[str, float]]:
     """Columns of the workload table as word -> number."""
     models = workloads.table()
-    names = ("kv_elements_per_token", "attention_top_k")
+    names = ("kv_elements_per_token", "attention_top_k", "embedding")
     facts = {name: {w: float(getattr(model, name)) for w, model in models.items()} for name in names}
     # Of a speech model a pass reads the decoder only.
     facts["active_parameters"] = {w: model.active_parameters for w, model in models.items() if model.kind == "llm"}
-    facts["embedding"] = {w: model.vocabulary * model.hidden for w, model in models.items()}
     return facts
 
 

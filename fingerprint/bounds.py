@@ -110,9 +110,8 @@ class Bounds:
 def _facts() -> dict[str, dict[str, float]]:
     """Columns of the workload table as word -> number."""
     models = workloads.table()
-    names = ("active_parameters", "flops_per_sample", "training_flops_per_sample", "mlperf_output_tokens")
+    names = ("active_parameters", "flops_per_sample", "training_flops_per_sample", "mlperf_output_tokens", "embedding")
     facts = {name: {w: float(getattr(model, name)) for w, model in models.items()} for name in names}
-    facts["embedding"] = {w: model.vocabulary * model.hidden for w, model in models.items()}
     facts["skippable"] = {w: SKIPPABLE.get(model.kind, 1.0) for w, model in models.items()}
     return facts
 

@@ -165,7 +165,7 @@ def rows_of(table: Measurements, implied: Points, regime: npt.NDArray[np.int16])
         size, weights, in_flight = np.log10(implied.size), np.log10(implied.weight_bytes), np.log10(implied.flight)
         lengths = [np.log10(table.number(c)) for c in ("input_tokens", "output_tokens")]
         count = np.log10(table.accelerator_count())
-        work = np.log10(table.word("workload").map(_work()))
+        work, sparsity = (np.log10(table.word("workload").map(facts())) for facts in (_work, _sparsity))
     cached = np.isin(regime, [NUMBER["cache"], NUMBER["host"]])
     link[~np.isin(regime, [NUMBER["collective"], NUMBER["point-to-point"]])] = np.nan
     bits = 8.0 * element_bytes(table.word("precision"), np.nan)
@@ -178,8 +178,6 @@ def rows_of(table: Measurements, implied: Points, regime: npt.NDArray[np.int16])
     weight_bits = 8.0 * element_bytes(table.word("weight_precision"), bits / 8.0)
     # An engine by itself, as MLPerf's harnesses run it too, or behind a server.
     alone = table.word("tool").map({"engine": 1.0, "mlperf-inference": 1.0, "serving": 0.0})
-    with np.errstate(all="ignore"):
-        sparsity = np.log10(table.word("workload").map(_sparsity()))
     describe = np.stack([regime.astype(float), bits, size, weights, *lengths, flops - moved, count, work, statistic, in_flight,
                          launch, weight_bits, alone, sparsity], axis=1)  # fmt: skip
     describe[~np.isfinite(describe)] = np.nan

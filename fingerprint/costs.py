@@ -87,11 +87,8 @@ def _facts() -> dict[str, dict[str, float]]:
     """Columns of the workload table as word -> number."""
     names = ("active_parameters", "total_parameters", "kv_elements_per_token", "windowed_kv_elements_per_token",
              "attention_window", "attention_top_k", "attention_layers", "heads", "head_dim", "flops_per_sample",
-             "training_flops_per_sample", "mlperf_input_tokens", "mlperf_output_tokens")  # fmt: skip
-    facts = {name: {w: float(getattr(model, name)) for w, model in workloads.table().items()} for name in names}
-    for name in ("looked_up", "output_matrix"):
-        facts[name] = {w: getattr(model, name) for w, model in workloads.table().items()}
-    return facts
+             "training_flops_per_sample", "mlperf_input_tokens", "mlperf_output_tokens", "looked_up", "output_matrix")  # fmt: skip
+    return {name: {w: float(getattr(model, name)) for w, model in workloads.table().items()} for name in names}
 
 
 def element_bytes(precision: Words, fallback: Floats | float = DEFAULT_BYTES) -> Floats:

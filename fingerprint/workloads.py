@@ -232,14 +232,19 @@ class Workload:
     note: str
 
     @property
+    def embedding(self) -> float:
+        """Parameters of one matrix of ``vocabulary x hidden``."""
+        return self.vocabulary * self.hidden
+
+    @property
     def looked_up(self) -> float:
         """Active parameters that a token looks up: no arithmetic, and no reading of the whole."""
-        return self.vocabulary * self.hidden if self.embeddings == 2 else 0.0
+        return self.embedding if self.embeddings == 2 else 0.0
 
     @property
     def output_matrix(self) -> float:
         """Active parameters that only a token whose successor is asked for passes through."""
-        return self.vocabulary * self.hidden if self.embeddings >= 1 else 0.0
+        return self.embedding if self.embeddings >= 1 else 0.0
 
 
 _TEXT_FIELDS = ("id", "kind", "same_as", "attention", "source", "note")

@@ -112,14 +112,13 @@ def read(
 @contextmanager
 def _uncollected() -> Iterator[None]:
     """Let Python's garbage collector rest: a document of millions of objects holds no cycle, and is looked through again and again."""
-    if not gc.isenabled():
-        yield
-        return
+    enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        gc.enable()
+        if enabled:
+            gc.enable()
 
 
 @_uncollected()
