@@ -1,8 +1,8 @@
 """Holds every row against every candidate chip: how near to its ceiling the figure would have come there.
 
 The forward model predicts that nearness from the work and the data sheet; what it predicts for the true chip is what was
-measured, and for others it is not. Only the *figure given the circumstances* is judged, never the circumstances: batch
-grids, precisions and counts can't give a chip away.
+measured, and for others it is not. Only the *figure given the circumstances* is judged, not the circumstances: batch
+grids, precisions and counts can't give a chip away. One thing they do say: that the work fitted the memory.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ROW_NAMES: tuple[str, ...] = ("regime", "bits", "size", "weights", "input", "out
                               "work", "statistic", "flight", "launch", "weight_bits", "alone", "sparsity")  # fmt: skip
 
 #: What a chip adds to it, in order.
-CHIP_NAMES: tuple[str, ...] = ("peak", "bandwidth", "over_ridge", "ideal_time", "eight_bit", "four_bit", "vector", "vendor", "native")
+CHIP_NAMES: tuple[str, ...] = ("peak", "bandwidth", "over_ridge", "ideal_time", "eight_bit", "four_bit", "vector", "vendor", "native", "exchange")
 
 #: Inference on images, sentences and the like runs in 8 bits where a chip can and nobody says otherwise (MLPerf's habit).
 _EIGHT_BIT_REGIMES = ("vision", "encoder", "speech", "diffusion", "recommender")
@@ -46,7 +46,8 @@ class Candidates:
     """Data-sheet figures of the candidate chips, side by side (log10, SI).
 
     ``members`` are the chips that each stands for, itself first: its twins, and of desktop, laptop and embedded boards those of
-    the same architecture whose data sheets are within :data:`ALIKE` of its own.
+    the same architecture whose data sheets are within :data:`ALIKE` of its own. Figures are the candidate's own, but ``memory`` is the
+    largest among its members, in GB of 2^30 bytes.
     """
 
     ids: tuple[str, ...]
@@ -54,6 +55,7 @@ class Candidates:
     architecture: tuple[str, ...]
     peaks: dict[str, Floats]
     bandwidth: Floats
+    memory: Floats
     link: Floats
     power: Floats
     vendor: Floats
@@ -109,6 +111,7 @@ def candidates() -> Candidates:
             tuple(c.architecture for c in table),
             {p: np.log10([_usual_peak(c, p) for c in table]) for p in _PRECISIONS},
             np.log10([c.memory_bandwidth for c in table]),
+            np.log10([chips.CAPACITY * max(known[m].memory_bytes for m in mine) for mine in members.values()]),
             np.log10([c.link_bandwidth / 2.0 if c.link_bandwidth > 0 else 32e9 for c in table]),
             np.log10([c.board_power for c in table]),
             np.array([vendors.get(c.vendor, 2.0) for c in table]),
@@ -135,6 +138,8 @@ class Rows:
         What the work was.
     flops, prompts, bytes, link, power : ndarray of shape (n,)
         log10 of the rates a row implies; NaN where it says nothing of that kind. ``prompts`` is a part of ``flops``.
+    held : ndarray of shape (n,)
+        log10 of the bytes that an accelerator had to hold meanwhile; NaN where nobody can tell.
     precision : ndarray of shape (n,)
         Index into the precisions a peak is looked up by.
     """
@@ -146,6 +151,7 @@ class Rows:
     bytes: Floats
     link: Floats
     power: Floats
+    held: Floats
     precision: npt.NDArray[np.int64]
 
     def take(self, chosen: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> Rows:
@@ -163,6 +169,7 @@ def rows_of(table: Measurements, implied: Points, regime: npt.NDArray[np.int16])
         prompts = np.log10(implied.prompt_rate)
         power = np.where(table.word("quantity").equals("power"), np.log10(table.per_accelerator()), np.nan)
         size, weights, in_flight = np.log10(implied.size), np.log10(implied.weight_bytes), np.log10(implied.flight)
+        held = np.log10(implied.held_bytes)
         lengths = [np.log10(table.number(c)) for c in ("input_tokens", "output_tokens")]
         count = np.log10(table.accelerator_count())
         work, sparsity = (np.log10(table.word("workload").map(facts())) for facts in (_work, _sparsity))
@@ -188,7 +195,7 @@ def rows_of(table: Measurements, implied: Points, regime: npt.NDArray[np.int16])
     precision = np.array([_PRECISIONS.index(w) if w in _PRECISIONS else unstated for w in words.words] or [0])[words.codes]
     eight = np.isin(regime, [NUMBER[r] for r in _EIGHT_BIT_REGIMES])
     precision = np.where(eight & (precision == unstated), _PRECISIONS.index("unstated-8"), precision)
-    return Rows(index, describe[index], flops[index], prompts[index], moved[index], link[index], power[index], precision[index].astype(np.int64))
+    return Rows(index, describe[index], flops[index], prompts[index], moved[index], link[index], power[index], held[index], precision[index].astype(np.int64))
 
 
 @lru_cache(maxsize=1)
@@ -248,10 +255,12 @@ def pairs(rows: Rows, chip: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:
     # A link's or a board's figure has its own ceiling in the place of the peak.
     ceiling = np.where(np.isnan(roof), np.where(np.isnan(rows.link), known.power[chip], known.link[chip]), peak)
     over_ridge = rows.describe[:, ROW_NAMES.index("intensity")] - (peak - bandwidth)
+    # What several accelerators exchange passes over their links.
+    exchange = np.where(rows.describe[:, ROW_NAMES.index("accelerators")] > 0.0, known.link[chip] - bandwidth, np.nan)
     launch, size = rows.describe[:, ROW_NAMES.index("launch")], rows.describe[:, ROW_NAMES.index("size")]
     ideal = np.where(np.isnan(rows.link), launch, size) - ceiling
     sheet = [ceiling, bandwidth, over_ridge, ideal, known.peaks["fp8"][chip] - sixteen, known.peaks["fp4"][chip] - sixteen,
-             known.peaks["fp32"][chip] - sixteen, known.vendor[chip], suits]  # fmt: skip
+             known.peaks["fp32"][chip] - sixteen, known.vendor[chip], suits, exchange]  # fmt: skip
     return np.column_stack([rows.describe, *sheet]), near
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ARCHITECTURES",
+    "CAPACITY",
     "PRECISIONS",
     "Chip",
     "architecture",
@@ -45,6 +46,9 @@ ARCHITECTURES: Final[tuple[str, ...]] = (
 
 #: The precisions that `Chip.peaks` may hold.
 PRECISIONS: Final[tuple[str, ...]] = ("fp64", "fp32", "tf32", "bf16", "fp16", "int8", "fp8", "fp4")
+
+#: Capacities are sold in GB of 10^9 or of 2^30 bytes: up to this times the stated one.
+CAPACITY: Final = 1.075
 
 # Before Ampere there is no BF16 arithmetic: software converts to FP32, far below the FP16 rate.
 _WITHOUT_BF16: Final = frozenset({"pascal", "volta", "turing"})

@@ -26,6 +26,9 @@ from fingerprint.units import BYTES
 #: Bytes an element where no precision is stated: 16-bit, what models are published in.
 DEFAULT_BYTES = 2.0
 
+#: Bytes of a weight and of a cached element that surely lie in memory where no width is stated: what engines commonly narrow them to.
+HELD_WEIGHT_BYTES, HELD_CACHE_BYTES = 0.5, 1.0
+
 #: Bytes an element of an accumulated output: kernels write 16-bit results whatever they multiply.
 OUTPUT_BYTES = 2.0
 
@@ -62,6 +65,9 @@ class Points:
         Bytes a second on the links between accelerators (bus bandwidth, one direction).
     weight_bytes : ndarray of shape (n_rows,)
         Bytes of weights held per accelerator, for model workloads.
+    held_bytes : ndarray of shape (n_rows,)
+        Bytes of weights and of the cache of one whole sequence that an accelerator had to hold, for model workloads: in the narrowest
+        form that what is stated leaves open.
     size : ndarray of shape (n_rows,)
         The size of the work in one launch: FLOPs of a kernel, message bytes of a collective, tokens in flight of a model.
     flight : ndarray of shape (n_rows,)
@@ -73,6 +79,7 @@ class Points:
     byte_rate: Floats
     link_rate: Floats
     weight_bytes: Floats
+    held_bytes: Floats
     size: Floats
     flight: Floats
 
@@ -87,7 +94,7 @@ def _facts() -> dict[str, dict[str, float]]:
     """Columns of the workload table as word -> number."""
     names = ("active_parameters", "total_parameters", "kv_elements_per_token", "windowed_kv_elements_per_token",
              "attention_window", "attention_top_k", "attention_layers", "heads", "head_dim", "flops_per_sample",
-             "training_flops_per_sample", "mlperf_input_tokens", "mlperf_output_tokens", "looked_up", "output_matrix")  # fmt: skip
+             "training_flops_per_sample", "mlperf_input_tokens", "mlperf_output_tokens", "looked_up", "output_matrix", "published_bits")  # fmt: skip
     return {name: {w: float(getattr(model, name)) for w, model in workloads.table().items()} for name in names}
 
 
@@ -151,6 +158,17 @@ class _Rows:
         """Return FLOPs of attention a token of a prompt of ``tokens``: to half of it, and to no more than a model picks; 0 where unknown."""
         return np.where(np.isnan(tokens), 0.0, self.pair * np.fmin(tokens / 2.0, self.top_k))
 
+    def cached(self, prompt: Floats, answer: Floats, picked: Floats | float = np.inf) -> Floats:
+        """Return elements of keys and values of a sequence, of those that grow with it at most the ``picked`` ones; 0 where unknown."""
+        tokens = np.nan_to_num(prompt) + np.nan_to_num(answer)
+        return np.nan_to_num(self.kv_elements * np.fmin(tokens, picked) + self.windowed_elements * np.fmin(tokens, self.window))
+
+    def held(self) -> Floats:
+        """Return bytes of weights and of one whole sequence's cache, over all accelerators, in the narrowest form left open."""
+        arithmetic = np.fmin(element_bytes(self.table.word("precision"), HELD_WEIGHT_BYTES), self.workload.map(_facts()["published_bits"]) / 8.0)
+        weights = self.total * element_bytes(self.table.word("weight_precision"), arithmetic)
+        return weights + self.cached(self.input, self.output) * element_bytes(self.table.word("kv_precision"), HELD_CACHE_BYTES)
+
     def measures(self, *quantities: str) -> npt.NDArray[np.bool_]:
         return self.quantity.equals(*quantities)
 
@@ -170,7 +188,7 @@ def points(table: Measurements) -> Points:
         _language_models(rows, out)
         _samples(rows, out)
         _training(rows, out)
-    for column in (out.flop_rate, out.prompt_rate, out.byte_rate, out.link_rate, out.size, out.weight_bytes):
+    for column in (out.flop_rate, out.prompt_rate, out.byte_rate, out.link_rate, out.size, out.weight_bytes, out.held_bytes):
         column[~np.isfinite(column) | (column <= 0)] = np.nan
     return out
 
@@ -256,13 +274,13 @@ def _language_models(rows: _Rows, out: Points) -> None:
     weights = rows.total * rows.weight_element_bytes
     model = ~np.isnan(rows.active) & ~rows.phase.equals("train") & ~rows.tool.equals("training", "training-run")
     _put(out.weight_bytes, model, weights / rows.count)
+    _put(out.held_bytes, model, rows.held() / rows.count)
     # Tokens that choose experts at random leave a weight untouched with the chance (1 - active/total)^tokens.
     flight = np.where(np.isnan(rows.flight), 1.0, np.maximum(rows.flight, 1.0))
     sparse = np.minimum(rows.active / rows.total, 1.0)
     touched = rows.readable * (1.0 - (1.0 - sparse) ** flight) * rows.weight_element_bytes
-    cached = np.where(np.isnan(rows.input), 0.0, rows.input) + np.where(np.isnan(rows.output), 0.0, rows.output) / 2.0
-    cache = rows.kv_elements * np.fmin(cached, rows.top_k) + rows.windowed_elements * np.fmin(cached, rows.window)
-    cache = np.where(np.isnan(cache), 0.0, cache) * rows.kv_element_bytes
+    # Half of the answer is there on the mean.
+    cache = rows.cached(rows.input, rows.output / 2.0, rows.top_k) * rows.kv_element_bytes
 
     # A step's time: one token for each sequence in flight.
     step = rows.measures("tpot", "itl") | (rows.measures("latency") & rows.phase.equals("decode"))
@@ -350,6 +368,6 @@ def _training(rows: _Rows, out: Points) -> None:
     tokens = rows.number("tokens")
     run = rows.measures("accelerator_hours")
     _put(out.flop_rate, run, 6.0 * rows.active * tokens / rows.value)
-    for column in (out.byte_rate, out.weight_bytes):
+    for column in (out.byte_rate, out.weight_bytes, out.held_bytes):
         column[here] = np.nan
     _put(out.size, here, batch / rows.count)

@@ -1,10 +1,10 @@
 """Measurements -> vectors: what the figures show of the hardware, never who made them.
 
 A vector holds, for each regime of work (large 16-bit GEMMs, decode steps, MLPerf vision …), the best and the median rate
-that the profile's rows imply, the circumstances needed to read them (bytes of weights an accelerator, requests in flight,
+that the profile's rows imply, the circumstances needed to read them (bytes of weights an accelerator, size of a kernel,
 bits), the utilisation they would mean on each of a few reference chips, and ratios between regimes, which a
-uniform slow-down leaves alone. Names, dates, counts of rows and the tool's name do not enter (see the tests). Token lengths enter as
-part of the work: beyond that they tell one tester's habits from another's.
+uniform slow-down leaves alone. Names, dates, counts of rows and the tool's name do not enter (see the tests). Token lengths and batches
+enter as part of the work: beyond that they tell one tester's habits from another's.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from fingerprint.regimes import NUMBER, REGIMES, regimes
 CHANNELS: tuple[str, ...] = ("flops", "bytes", "link", "intensity", "size", "weights", "bits", "raw")
 
 _KERNEL = ("flops", "bytes", "intensity", "size", "bits")
-_MODEL = ("flops", "bytes", "size", "weights", "bits")
+_MODEL = ("flops", "bytes", "weights", "bits")
 #: Which channels each regime reports.
 REPORTED: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("gemm-fp64", "gemm-fp32", "gemm-tf32", "gemm-16", "gemm-8", "gemm-4", "gemm-unstated"), ("flops", "size")),
@@ -37,14 +37,14 @@ REPORTED: dict[str, tuple[str, ...]] = {
     "host": ("raw",),
     **dict.fromkeys(("collective", "point-to-point"), ("link", "size")),
     **dict.fromkeys(("prefill", "first-token", "decode-step", "decode", "serve", "offline", "request", "interactive"), _MODEL),
-    **dict.fromkeys(("vision", "encoder", "speech", "diffusion", "recommender"), ("flops", "size", "bits", "raw")),
-    "train-llm": ("flops", "size", "bits"),
-    "train-other": ("flops", "size", "bits", "raw"),
+    **dict.fromkeys(("vision", "encoder", "speech", "diffusion", "recommender"), ("flops", "bits", "raw")),
+    "train-llm": ("flops", "bits"),
+    "train-other": ("flops", "bits", "raw"),
     "train-rate": ("flops", "bits"),
     "training-run": ("flops", "bits"),
     "power": ("raw",),
     "power-idle": ("raw",),
-    "energy": ("raw", "weights", "bits", "size"),
+    "energy": ("raw", "weights", "bits"),
 }  # fmt: skip
 
 #: Channels that measure (best and median are told apart); of the others, which describe, the median says enough.

@@ -46,8 +46,8 @@ POWER_LIMIT: dict[str, float] = {"H20": 500.0}
 #: B/s in one direction of 16 lanes, by PCI Express generation (PCI-SIG), for chips without links of their own.
 PCIE: dict[float, float] = {3.0: 15.75e9, 4.0: 31.5e9, 5.0: 63e9, 6.0: 126e9}
 
-#: Capacities are sold in GB of 10^9 or of 2^30 bytes; cards for desktops are sold refitted with twice the memory.
-CAPACITY, DESKTOP_CAPACITY = 1.075, 2.0
+#: Cards for desktops are sold refitted with twice the memory.
+DESKTOP_CAPACITY = 2.0
 
 #: Form factors that share a memory with their processor or hang on a link much faster than PCI Express.
 COHERENT = frozenset({"Superchip", "SoC", "SH5"})
@@ -203,7 +203,7 @@ def _sheet() -> _Sheet:
         link=np.where(link == 0, pcie, link / 2.0),
         adds=adds,
         power=np.maximum(column("board_power"), limit) * np.where(desktop, DESKTOP_POWER, 1.0),
-        memory=column("memory_bytes") * CAPACITY * np.where(desktop, DESKTOP_CAPACITY, 1.0),
+        memory=column("memory_bytes") * chips.CAPACITY * np.where(desktop, DESKTOP_CAPACITY, 1.0),
         host=np.where([chip.form_factor in COHERENT for chip in table], np.inf, pcie),
     )
 

@@ -185,6 +185,8 @@ class Workload:
         How many matrices of ``vocabulary x hidden`` are among ``active_parameters``: 2 where the one that is looked up and the
         one that makes the output both are, 1 where they are one and the same or the look-up is not counted, 0 where the
         stated count is that of the layers.
+    published_bits : float
+        Bits of a weight in the narrowest form that its maker publishes under this name; NaN is 16.
     context : float
         The longest declared context in tokens.
     flops_per_sample : float
@@ -221,6 +223,7 @@ class Workload:
     experts_per_token: float
     vocabulary: float
     embeddings: float
+    published_bits: float
     context: float
     flops_per_sample: float
     flops_per_step: float

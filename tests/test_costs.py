@@ -142,6 +142,49 @@ def test_a_decode_step_reads_the_weights_that_its_batch_touches():
     assert many.flop_rate == near(1000 * 2 * 10e9 / 10e-3 / 2)
 
 
+HELD = {"tool": "engine", "phase": "offline", "accelerators": 2, "batch": 8, "input_tokens": 30_000, "output_tokens": 2_000,
+        "quantity": "total_throughput", "unit": "token/s", "value": 100}  # fmt: skip
+
+
+@pytest.mark.parametrize(("widths", "weight", "element"), [
+    ({"precision": "bf16", "kv_precision": "bf16"}, 2.0, 2.0),
+    ({"precision": "bf16"}, 2.0, 1.0),
+    ({"precision": "fp16", "weight_precision": "int4"}, 0.5, 1.0),
+    ({}, 0.5, 1.0),
+])  # fmt: skip
+def test_an_accelerator_holds_its_share_of_the_weights_and_of_one_whole_sequence(widths, weight, element):
+    facts = workloads.table()["qwen3-32b"]
+    cache = 32_000 * facts.kv_elements_per_token * element
+    found = implied(**HELD, **widths, workload="qwen3-32b")
+    assert found.held_bytes == near((weight * facts.total_parameters + cache) / 2)
+
+
+def test_sequences_may_wait_for_one_another_and_an_unknown_count_tells_nothing():
+    row = {**HELD, "workload": "qwen3-32b", "precision": "bf16"}
+    assert implied(**{**row, "batch": 64}).held_bytes == implied(**row).held_bytes
+    assert np.isnan(implied(**{**row, "accelerators": ""}).held_bytes).all()
+
+
+@pytest.mark.parametrize(("model", "precision", "weight"), [("deepseek-v3", "bf16", 1.0), ("deepseek-v3", "", 0.5),
+                                                            ("gpt-oss-20b", "bf16", 0.5), ("kimi-k2.5", "fp8", 0.5)])  # fmt: skip
+def test_weights_that_are_published_narrow_are_not_thought_wide(model, precision, weight):
+    """BF16 of a model that its maker publishes in 8 or 4 bits is the arithmetic's width."""
+    row = {**HELD, "input_tokens": "", "output_tokens": "", "workload": model, "precision": precision}
+    assert implied(**row).held_bytes == near(weight * workloads.table()[model].total_parameters / 2)
+
+
+def test_a_sparse_attention_keeps_all_keys_though_it_reads_few():
+    facts = workloads.table()["deepseek-v3.2"]
+    row = {**HELD, "workload": "deepseek-v3.2", "precision": "fp8"}
+    assert facts.attention_top_k < 32_000
+    assert implied(**row).held_bytes == near((facts.total_parameters + 32_000 * facts.kv_elements_per_token) / 2)
+
+
+def test_a_training_step_tells_nothing_of_what_must_be_held():
+    found = implied(tool="training", phase="train", workload="llama-3.1-8b", accelerators=8, quantity="total_throughput", unit="token/s", value=9e4)
+    assert np.isnan(found.held_bytes).all()
+
+
 def test_a_decode_step_also_reads_the_cache_of_a_known_model():
     model = workloads.table()["llama-3.1-8b"]
     found = implied(tool="engine", workload=model.id, phase="decode", precision="bf16", accelerators=1, batch=16,

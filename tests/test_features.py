@@ -177,3 +177,11 @@ def test_the_transformer_takes_tables_and_frames_alike():
 
 def test_an_empty_table_gives_no_vector():
     assert vectors(table_of(ROWS).take(np.zeros(0, dtype=int))).shape == (0, len(feature_names()))
+
+
+@pytest.mark.parametrize("tool", ["mlperf-inference", "engine"])
+def test_a_rate_of_samples_says_the_same_in_batches_of_any_size(tool: str) -> None:
+    """How many images somebody feeds at a time is a habit of theirs; the rate tells of the chip."""
+    row = {"tool": tool, "phase": "offline", "workload": "resnet50", "precision": "int8", "accelerators": 1,
+           "quantity": "throughput", "unit": "samples/s", "value": 30_000}  # fmt: skip
+    np.testing.assert_array_equal(vector([{**row, "batch": 1}]), vector([{**row, "batch": 256}]))

@@ -376,3 +376,13 @@ def test_costs_are_lower_bounds_on_known_chips(raw_dir: Path) -> None:
     # and not so low that they say nothing
     assert best["resnet50"] > 0.4
     assert best["ssd-resnet34"] > 0.5
+
+
+@pytest.mark.parametrize(("model", "bits"), [("deepseek-r1", 8), ("deepseek-v3.2", 8), ("gpt-oss-120b", 4), ("kimi-k2.5", 4), ("minimax-m2.5", 8)])
+def test_models_that_are_published_narrow_say_so(model: str, bits: float) -> None:
+    """A release of the same architecture is published alike."""
+    assert workloads.table()[model].published_bits == bits
+
+
+def test_no_model_is_published_wider_than_16_bits_or_narrower_than_4() -> None:
+    assert {m.published_bits for m in workloads.table().values() if m.published_bits > 0} <= {4.0, 8.0}
