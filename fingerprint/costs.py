@@ -26,7 +26,7 @@ from fingerprint.units import BYTES
 #: Bytes an element where no precision is stated: 16-bit, what models are published in.
 DEFAULT_BYTES = 2.0
 
-#: Bytes of a weight and of a cached element that surely lie in memory where no width is stated: what engines commonly narrow them to.
+#: Bytes of a weight and of a cached element in memory where no width is stated: the narrowest that engines commonly make them.
 HELD_WEIGHT_BYTES, HELD_CACHE_BYTES = 0.5, 1.0
 
 #: Bytes an element of an accumulated output: kernels write 16-bit results whatever they multiply.
@@ -165,8 +165,10 @@ class _Rows:
 
     def held(self) -> Floats:
         """Return bytes of weights and of one whole sequence's cache, over all accelerators, in the narrowest form left open."""
-        arithmetic = np.fmin(element_bytes(self.table.word("precision"), HELD_WEIGHT_BYTES), self.workload.map(_facts()["published_bits"]) / 8.0)
-        weights = self.total * element_bytes(self.table.word("weight_precision"), arithmetic)
+        # A stated precision is the arithmetic's: weights that their maker publishes narrower may have stayed so.
+        published = self.workload.map(_facts()["published_bits"]) / 8.0
+        narrowest = np.fmin(element_bytes(self.table.word("precision"), HELD_WEIGHT_BYTES), published)
+        weights = self.total * element_bytes(self.table.word("weight_precision"), narrowest)
         return weights + self.cached(self.input, self.output) * element_bytes(self.table.word("kv_precision"), HELD_CACHE_BYTES)
 
     def measures(self, *quantities: str) -> npt.NDArray[np.bool_]:
