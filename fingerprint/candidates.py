@@ -47,7 +47,7 @@ class Candidates:
 
     ``members`` are the chips that each stands for, itself first: its twins, and of desktop, laptop and embedded boards those of
     the same architecture whose data sheets are within :data:`ALIKE` of its own. Figures are the candidate's own, but ``memory`` is the
-    largest among its members, in GB of 2^30 bytes.
+    largest :attr:`~fingerprint.chips.Chip.capacity` among its members.
     """
 
     ids: tuple[str, ...]
@@ -111,7 +111,7 @@ def candidates() -> Candidates:
             tuple(c.architecture for c in table),
             {p: np.log10([_usual_peak(c, p) for c in table]) for p in _PRECISIONS},
             np.log10([c.memory_bandwidth for c in table]),
-            np.log10([chips.CAPACITY * max(known[m].memory_bytes for m in mine) for mine in members.values()]),
+            np.log10([max(known[m].capacity for m in mine) for mine in members.values()]),
             np.log10([c.link_bandwidth / 2.0 if c.link_bandwidth > 0 else 32e9 for c in table]),
             np.log10([c.board_power for c in table]),
             np.array([vendors.get(c.vendor, 2.0) for c in table]),

@@ -120,6 +120,11 @@ class Chip:
     sources: tuple[str, ...]
     note: str
 
+    @property
+    def capacity(self) -> float:
+        """The most bytes that its stated memory may mean."""
+        return self.memory_bytes * CAPACITY
+
 
 #: Columns of chips.csv whose largest rate is a precision's, where that is not the one of its name.
 _PEAK_COLUMNS = {"fp64": ("fp64", "fp64_tensor"), "fp32": ("fp32", "fp32_matrix")}

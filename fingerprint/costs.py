@@ -136,6 +136,7 @@ class _Rows:
         self.passed = np.maximum(self.active - looked_up, 0.0)
         self.prompt_passed = np.maximum(self.passed - output_matrix, 0.0)
         self.readable = np.maximum(self.total - looked_up, 0.0)
+        self.published_bytes = self.workload.map(facts["published_bits"]) / 8.0
         self.kv_elements = self.workload.map(facts["kv_elements_per_token"])
         # A model without windowed layers leaves the cell empty: they add nothing.
         self.windowed_elements = np.nan_to_num(self.workload.map(facts["windowed_kv_elements_per_token"]))
@@ -166,8 +167,7 @@ class _Rows:
     def held(self) -> Floats:
         """Return bytes of weights and of one whole sequence's cache, over all accelerators, in the narrowest form left open."""
         # A stated precision is the arithmetic's: weights that their maker publishes narrower may have stayed so.
-        published = self.workload.map(_facts()["published_bits"]) / 8.0
-        narrowest = np.fmin(element_bytes(self.table.word("precision"), HELD_WEIGHT_BYTES), published)
+        narrowest = np.fmin(element_bytes(self.table.word("precision"), HELD_WEIGHT_BYTES), self.published_bytes)
         weights = self.total * element_bytes(self.table.word("weight_precision"), narrowest)
         return weights + self.cached(self.input, self.output) * element_bytes(self.table.word("kv_precision"), HELD_CACHE_BYTES)
 

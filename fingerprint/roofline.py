@@ -203,7 +203,7 @@ def _sheet() -> _Sheet:
         link=np.where(link == 0, pcie, link / 2.0),
         adds=adds,
         power=np.maximum(column("board_power"), limit) * np.where(desktop, DESKTOP_POWER, 1.0),
-        memory=column("memory_bytes") * chips.CAPACITY * np.where(desktop, DESKTOP_CAPACITY, 1.0),
+        memory=column("capacity") * np.where(desktop, DESKTOP_CAPACITY, 1.0),
         host=np.where([chip.form_factor in COHERENT for chip in table], np.inf, pcie),
     )
 

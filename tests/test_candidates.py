@@ -8,7 +8,7 @@ import pytest
 from fingerprint import chips, forward, readers, workloads
 from fingerprint.candidates import CHIP_NAMES, ROW_NAMES, Rows, candidates, numbers, pairs
 from fingerprint.forward import AMPLE_ROOM, WITHOUT_ROOM, match, match_names
-from fingerprint.scorer import Seen, shipped, visible
+from fingerprint.scorer import shipped, visible
 
 HEAD = "tool,phase,workload,precision,weight_precision,accelerators,batch,input_tokens,quantity,unit,value\n"
 
@@ -45,11 +45,11 @@ def test_a_row_tells_how_sparse_its_model_is(model: str) -> None:
     assert row["sparsity"] == pytest.approx(np.log10(facts.total_parameters / facts.active_parameters))
 
 
-def matched(*lines: str) -> dict[str, np.ndarray]:
-    """Return what a profile of these rows says of every candidate, column by column."""
-    table = readers.read_text(HEAD + "".join(line + "\n" for line in lines))
-    seen: Seen = shipped().look(table)
-    found = match(seen.found, seen.rows, np.arange(len(seen.rows)), np.zeros(len(seen.rows), dtype=np.int64), 1)
+def matched(*lines: str, hidden: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
+    """Return what a profile of these rows says of every candidate, column by column; ``hidden`` ones have no data sheet."""
+    seen = shipped().look(readers.read_text(HEAD + "".join(line + "\n" for line in lines)))
+    gone = np.isin(np.arange(len(candidates().ids)), [at(chip) for chip in hidden])
+    found = match(seen.found.without(gone), seen.rows, np.arange(len(seen.rows)), np.zeros(len(seen.rows), dtype=np.int64), 1)
     return dict(zip(match_names(), found[0].T, strict=True))
 
 
@@ -87,14 +87,11 @@ def test_a_chip_that_cannot_hold_the_work_is_less_likely_and_others_are_not(monk
 
 def test_a_chip_without_a_data_sheet_is_as_unknown_in_memory_as_in_speed() -> None:
     """A candidate that is forgotten must not be given away by what it can hold."""
-    table = readers.read_text(HEAD + LARGE + "\n")
-    seen = shipped().look(table)
-    hidden = np.zeros(len(candidates().ids), dtype=bool)
-    hidden[[at("L40S"), at("H20-96GB")]] = True
-    found = match(seen.found.without(hidden), seen.rows, np.arange(1), np.zeros(1, dtype=np.int64), 1)[0]
-    assert np.isnan(found[hidden, match_names().index("all.room")]).all()
-    likelihood = found[hidden, match_names().index("all.likelihood")]
-    assert likelihood[0] == likelihood[1]
+    hidden = ("L40S", "H20-96GB")
+    told = matched(LARGE, hidden=hidden)
+    small, large = (at(chip) for chip in hidden)
+    assert np.isnan(told["all.room"][[small, large]]).all()
+    assert told["all.likelihood"][small] == told["all.likelihood"][large]
 
 
 def test_that_a_small_model_ran_says_nothing_of_the_memory_beyond() -> None:
@@ -114,6 +111,13 @@ def test_figures_without_a_model_say_nothing_of_memory() -> None:
     assert np.isnan(matched("kernel,kernel,gemm,bf16,,1,,,compute_rate,TFLOP/s,100")["all.room"]).all()
 
 
+def exchanges(rows: Rows) -> np.ndarray:
+    """Return what the design says of the links of an H20 and an L40S, for one row."""
+    assert len(rows) == 1
+    design, _ = pairs(rows.take(np.zeros(2, dtype=np.int64)), np.array([at("H20-96GB"), at("L40S")]))
+    return design[:, len(ROW_NAMES) + CHIP_NAMES.index("exchange")]
+
+
 @pytest.mark.parametrize(("count", "told_of"), [("8", True), ("1", False), ("0.5", False)])
 def test_links_matter_to_several_accelerators_only(count: str, told_of: bool) -> None:
     rows, _ = visible(readers.read_text(HEAD + f"engine,decode,qwen2.5-32b,bf16,,{count},1,,tpot,s,0.05\n"))
@@ -129,10 +133,3 @@ def test_of_an_unknown_number_of_accelerators_no_link_is_assumed() -> None:
     head = HEAD.replace("quantity", "scope,quantity")
     rows, _ = visible(readers.read_text(head + "serving,serve,qwen2.5-32b,bf16,,,,,accelerator,output_throughput,token/s,90\n"))
     assert np.isnan(exchanges(rows)).all()
-
-
-def exchanges(rows: Rows) -> np.ndarray:
-    """Return what the design says of the links of an H20 and an L40S, for one row."""
-    assert len(rows) == 1
-    design, _ = pairs(rows.take(np.zeros(2, dtype=np.int64)), np.array([at("H20-96GB"), at("L40S")]))
-    return design[:, len(ROW_NAMES) + CHIP_NAMES.index("exchange")]

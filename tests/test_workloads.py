@@ -384,5 +384,5 @@ def test_models_that_are_published_narrow_say_so(model: str, bits: float) -> Non
     assert workloads.table()[model].published_bits == bits
 
 
-def test_no_model_is_published_wider_than_16_bits_or_narrower_than_4() -> None:
+def test_what_is_published_narrow_has_8_or_4_bits() -> None:
     assert {m.published_bits for m in workloads.table().values() if m.published_bits > 0} <= {4.0, 8.0}
